@@ -1,0 +1,38 @@
+# Compiler settings that every target shares, and the few functions that CMakeLists.txt files use.
+
+option(HC_SANITIZE "Build with AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
+option(HC_FUZZ "Build the libFuzzer targets (clang only)" OFF)
+
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+
+add_library(hc_options INTERFACE)
+target_include_directories(hc_options INTERFACE ${PROJECT_SOURCE_DIR})
+target_compile_definitions(hc_options INTERFACE HC_VERSION="${PROJECT_VERSION}" _FILE_OFFSET_BITS=64)
+target_compile_options(hc_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Werror)
+if(HC_SANITIZE)
+  target_compile_options(hc_options INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=all
+                                              -fno-omit-frame-pointer)
+  target_link_options(hc_options INTERFACE -fsanitize=address,undefined)
+endif()
+if(HC_FUZZ)
+  target_compile_options(hc_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+if(CMAKE_BUILD_TYPE STREQUAL "Debug")
+  target_compile_definitions(hc_options INTERFACE _GLIBCXX_ASSERTIONS)
+endif()
+
+# hc_library(NAME SOURCES ... LIBS ...): one static library of one layer. LIBS are public, so that a user of the
+# layer finds its headers.
+function(hc_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LIBS;PRIVATE_LIBS" ${ARGN})
+  add_library(${name} STATIC ${ARG_SOURCES})
+  target_link_libraries(${name} PUBLIC hc_options ${ARG_LIBS} PRIVATE ${ARG_PRIVATE_LIBS})
+endfunction()
+
+function(hc_program name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LIBS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE hc_options ${ARG_LIBS})
+  install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endfunction()

@@ -1,0 +1,97 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/base/file.h"
+#include "engine/base/handle.h"
+#include "engine/base/ids.h"
+#include "engine/base/progress.h"
+#include "engine/base/stop.h"
+
+typedef struct OstreeRepo OstreeRepo;  // libostree's own name; only engine/store includes its header
+
+namespace hc {
+
+// A commit object and what stands detached beside it, as bytes.
+struct CommitObject {
+  std::string bytes;
+  std::string detached;  // serialized a{sv}; empty where there is none
+};
+
+struct PullLimits {
+  std::int64_t stall_ms = 60'000;  // nothing arrives for this long: give up
+};
+
+struct TreeSize {
+  std::uint64_t bytes = 0;    // of content objects that are not here yet (stored size)
+  std::uint64_t objects = 0;  // objects that are not here yet
+  std::uint64_t all_bytes = 0;
+  bool known = false;  // the commit carries ostree.sizes
+};
+
+// One OSTree repository: the node's own (bare) or a published one (archive).
+class Repository {
+ public:
+  static Result<Repository> open(const fs::path& path);
+  // Makes an empty one; mode "bare", "bare-user" or "archive". No error where one of that mode exists.
+  static Result<Repository> create(const fs::path& path, const std::string& mode);
+
+  // Exact names only: a branch called like a checksum never stands for another commit.
+  Result<std::vector<std::pair<std::string, Commit>>> refs(const std::string& prefix = "") const;
+  Result<std::optional<Commit>> ref(const std::string& name) const;
+  Status set_ref(const std::string& name, const std::optional<Commit>& commit);  // nothing: deletes; durable
+
+  Result<bool> has_commit(const Commit& commit) const;   // the object, complete or partial
+  Result<bool> is_complete(const Commit& commit) const;  // with every object it names
+  Result<CommitObject> commit_object(const Commit& commit) const;
+  // Stores a verified commit object and its detached metadata, marked partial until pull() completes it.
+  Status put_commit(const VerifiedPayload& payload, const CommitObject& object);
+
+  // Fetches the content that `payload` names from `url` (http, https, file), each object checked against its checksum
+  // before it is kept; nothing is trusted because it is local. Resumes where a broken one stopped. Code::unavailable
+  // where a later try may help.
+  Status pull(const std::string& url, const VerifiedPayload& payload, const PullLimits& limits,
+              const ProgressFn& progress, const StopToken& stop);
+
+  Result<TreeSize> missing(const CommitObject& object) const;
+
+  // Reads every object of `commit` again and compares checksums; names those that are bad or missing.
+  Status fsck(const Commit& commit, const ProgressFn& progress, const StopToken& stop) const;
+
+  // Reads one regular file out of a commit, at most `limit` bytes; nothing where the path does not exist.
+  Result<std::optional<std::string>> read_file(const Commit& commit, const std::string& path,
+                                               std::uint64_t limit = 1 << 20) const;
+  // Checks out one directory of a commit as plain files (a copy, fsynced); Ok with false where the commit has no such
+  // directory.
+  Result<bool> checkout(const Commit& commit, const std::string& subdirectory, const fs::path& destination) const;
+
+  // Removes all objects that no ref (and no deployment, for a sysroot's repository) needs. Returns the bytes freed.
+  Result<std::uint64_t> prune();
+
+  // Writers (image-tools): commits a directory tree and returns the commit. `metadata` is the a{sv} of the commit.
+  // Owners, modes and order do not depend on who runs it: see CommitOptions.
+  struct CommitOptions {
+    std::string subject;
+    std::string body;
+    std::int64_t timestamp = 0;
+    bool root_owned = false;  // every file becomes 0:0
+  };
+  Result<Commit> commit_tree(const fs::path& tree, GVariant* metadata, const CommitOptions& options,
+                             const ProgressFn& progress, const StopToken& stop);
+  Status set_detached(const Commit& commit, std::string_view detached);
+  Status update_summary();
+
+  OstreeRepo* raw() const { return repo_.get(); }  // engine/store only
+
+  // Takes over a repository that a sysroot opened; engine/store only.
+  explicit Repository(GRef<OstreeRepo> repo) : repo_(std::move(repo)) {}
+
+ private:
+  GRef<OstreeRepo> repo_;
+};
+
+}  // namespace hc

@@ -1,0 +1,78 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/base/file.h"
+#include "engine/base/json.h"
+#include "engine/base/stop.h"
+
+namespace hc {
+
+// One thing that a hook said through hc-insight.
+struct Insight {
+  enum class Kind { progress, metric, state, log };
+  Kind kind = Kind::log;
+  std::string name;        // metric and state: the name; log: the level; progress: empty
+  std::string text;        // state: the value; log and progress: the message
+  double number = 0;       // progress: percent 0..100; metric: the value
+  std::int64_t at_ms = 0;  // since the hook began
+};
+
+// How a hook ended. Only `passed` is success; `said_no` carries the exit status.
+enum class HookEnd { passed, said_no, could_not_run, killed, timed_out, cancelled };
+std::string_view name(HookEnd end);
+
+struct HookResult {
+  HookEnd end = HookEnd::could_not_run;
+  int exit_code = 0;             // said_no: 1..255
+  int signal = 0;                // killed: which
+  std::string reason;            // one sentence for people: "hc_install_upgrade.sh said no (exit status 3)"
+  int attempts = 0;              // 0: could not even be tried
+  std::int64_t duration_ms = 0;  // all attempts
+  std::string output;  // stdout and stderr in the order they came; valid UTF-8, no control characters but \n and \t;
+                       // head and tail
+  std::uint64_t dropped_bytes = 0;  // of the output, between head and tail
+  std::vector<Insight> insight;
+  std::vector<std::string>
+      leftovers;  // processes that the hook left behind and that were ended ("sleep 600 (pid 4711)")
+
+  bool passed() const { return end == HookEnd::passed; }
+};
+
+Json to_json(const HookResult& result);
+
+// What to run and under which limits.
+struct HookCall {
+  fs::path program;    // absolute
+  fs::path directory;  // its working directory, read-only to it where mount namespaces are allowed
+  std::map<std::string, std::string>
+      environment;  // the whole of it, but for PATH, LANG, HC_ATTEMPT and HC_INSIGHT, which the runner adds
+  std::int64_t timeout_ms = 600'000;  // for all attempts together
+  int retries = 0;                    // further attempts after a failed one; -1: until the time limit
+  std::int64_t retry_delay_ms = 1000;
+  // An exit status that ends the attempts though it is not 0 (state check: 1 is an answer, not a failure).
+  std::optional<int> final_status;
+  std::vector<std::string> secrets;  // masked as *** in the output, the insight and the reason
+};
+
+using InsightFn = std::function<void(const Insight&)>;
+using OutputFn = std::function<void(std::string_view line)>;
+struct HookListener {
+  InsightFn insight;
+  OutputFn line;
+};
+
+class HookRunner {
+ public:
+  virtual ~HookRunner() = default;
+  // Runs one hook to its end; never fails as such: HookResult says what happened. On return nothing that the hook
+  // started is alive and none of its mounts is left.
+  virtual HookResult run(const HookCall& call, const HookListener& listener, const StopToken& stop) = 0;
+};
+
+}  // namespace hc
