@@ -27,10 +27,11 @@ struct PullLimits {
 };
 
 struct TreeSize {
-  std::uint64_t bytes = 0;    // of content objects that are not here yet (stored size)
-  std::uint64_t objects = 0;  // objects that are not here yet
-  std::uint64_t all_bytes = 0;
-  bool known = false;  // the commit carries ostree.sizes
+  std::uint64_t bytes = 0;           // on disk, of the objects that are not here yet
+  std::uint64_t download_bytes = 0;  // the same objects as an http(s) source sends them, compressed
+  std::uint64_t objects = 0;         // how many they are: one inode each
+  std::uint64_t all_bytes = 0;       // on disk, of all objects of the commit
+  bool known = false;                // the commit carries ostree.sizes
 };
 
 // One OSTree repository: the node's own (bare) or a published one (archive).
@@ -72,8 +73,9 @@ class Repository {
   // Removes all objects that no ref (and no deployment, for a sysroot's repository) needs. Returns the bytes freed.
   Result<std::uint64_t> prune();
 
-  // Writers (image-tools): commits a directory tree and returns the commit. `metadata` is the a{sv} of the commit.
-  // Owners, modes and order do not depend on who runs it: see CommitOptions.
+  // Writers (image-tools): commits a directory tree with its modes, owners (see CommitOptions) and extended attributes,
+  // and returns the commit. `metadata` is the a{sv} of the commit, to which the sizes of its objects are added. The same
+  // tree, metadata and options give the same commit in every repository of one mode; no ref is set.
   struct CommitOptions {
     std::string subject;
     std::string body;
