@@ -7,10 +7,11 @@
 
 namespace hc {
 
-// What one slot boots. Paths are as the bootloader sees them, below the boot file system's root.
+// What one slot boots. Paths are relative to the boot directory (<sysroot>/boot) and begin with `/`, so that an entry
+// is the same whether that is a partition of its own or a directory of the root file system.
 struct BootEntry {
   std::string title;      // "Honeycomb OS 2.4.0"
-  std::string kernel;     // "/ostree/debian-1f.../vmlinuz-6.1.0"
+  std::string kernel;     // "/honeycomb/b/vmlinuz" for <sysroot>/boot/honeycomb/b/vmlinuz
   std::string initramfs;  // empty: none
   std::string arguments;  // the kernel command line, `ostree=/ostree/slots/<slot>` included
 
@@ -43,12 +44,13 @@ class BootControl {
 
   virtual Result<std::optional<BootEntry>> entry(Slot slot) = 0;
   virtual Status install_entry(Slot slot, const BootEntry& entry) = 0;
+  // Refused for the confirmed slot, and for one that the next boot would try.
   virtual Status remove_entry(Slot slot) = 0;
 
   // The switch: the next boots try `slot`, `tries` times at the most, else the confirmed slot. REQUIRES: slot is not
-  // the confirmed one, 1 <= tries <= 9. Refused where `slot` has no entry.
+  // the confirmed one, 1 <= tries <= 9. Refused where `slot` has no entry, or its kernel is not there.
   virtual Status arm(Slot slot, unsigned tries) = 0;
-  // Makes `slot` the confirmed one and ends any trial.
+  // Makes `slot` the confirmed one and ends any trial. Refused where `slot` has no entry.
   virtual Status confirm(Slot slot) = 0;
   // Ends any trial; the confirmed slot stays.
   virtual Status disarm() = 0;
