@@ -1,0 +1,176 @@
+#include "engine/upgrade/advance.h"
+
+#include "engine/base/log.h"
+#include "engine/upgrade/events.h"
+#include "engine/upgrade/history.h"
+
+namespace hc {
+namespace {
+
+Status save(const Transaction& t, Machine& m) {
+  return m.records.write(std::string(kJournal), to_json(t)).in("saving the journal");
+}
+
+void move_to(Transaction& t, std::string_view step) {
+  t.step = std::string(step);
+  t.entries = 0;
+}
+
+void turn_round(Transaction& t, const Error& error) {
+  t.failure = Failure{t.step, error.code(), error.text(), error.hint()};
+  if (!t.outcome) {
+    t.outcome =
+        switched(t) ? Outcome::rolled_back : (error.code() == Code::cancelled ? Outcome::cancelled : Outcome::failed);
+  }
+  t.direction = Direction::undo;
+  t.entries = 0;
+}
+
+// Times one action and tells the listener, the history and the log.
+template <typename Work>
+Result<Next> recorded(Transaction& t, Machine& m, Work work) {
+  if (m.listener.begins) m.listener.begins(t, t.step, t.direction);
+  StepRecord record{t.step, t.direction == Direction::undo ? "undo" : "run", "ok", m.clock.wall_seconds(), 0, ""};
+  const std::int64_t begun = m.clock.monotonic_ms();
+  Result<Next> next = work();
+  record.duration_ms = m.clock.monotonic_ms() - begun;
+  if (!next) {
+    record.outcome = "failed";
+    record.text = next.error().text();
+  } else if (*next != Next::go_on) {
+    record.outcome = *next == Next::reboot ? "reboot" : "ended";
+  }
+  t.steps.push_back(record);
+  event(kStepEnded, t.label() + ": " + record.direction + " " + record.name + ": " + record.outcome,
+        {{"HC_TXN", std::to_string(t.id)}, {"HC_STEP", record.name}, {"HC_OUTCOME", record.outcome}});
+  if (m.listener.ended) m.listener.ended(t, record);
+  return next;
+}
+
+Result<Next> run_step(Transaction& t, Machine& m, const Step& step, const StopToken& stop) {
+  HC_TRY(save(t, m));
+  if (t.entries > kMostEntries)
+    return Error(Code::internal, "the step was begun " + std::to_string(kMostEntries) + " times and never ended");
+  const std::size_t place = *step_index(step.name);
+  if (stop.requested() && place <= *step_index("switch")) return Error(Code::cancelled, "a stop was asked for");
+  return step.run(t, m, stop);
+}
+
+Result<std::optional<Ended>> forward(Transaction& t, Machine& m, const StopToken& stop) {
+  const auto place = step_index(t.step);
+  if (!place) {
+    const Error unknown(Code::internal, "the journal names the step `" + t.step + "`, which this engine does not have");
+    move_to(t, steps().back().name);
+    turn_round(t, unknown);
+    return std::optional<Ended>();
+  }
+  ++t.entries;
+  const Result<Next> next = recorded(t, m, [&] { return run_step(t, m, steps()[*place], stop); });
+  if (!next) {
+    turn_round(t, next.error());
+  } else if (*next == Next::reboot) {
+    return std::optional(Ended::reboot);
+  } else if (*next == Next::ended) {
+    t.direction = Direction::undo;
+    t.entries = 0;
+  } else if (*place + 1 < steps().size()) {
+    move_to(t, steps()[*place + 1].name);
+  } else {
+    t.direction = Direction::done;
+    t.outcome = Outcome::confirmed;
+  }
+  return std::optional<Ended>();
+}
+
+// After the last try a step that cannot be undone is left behind with a note, except the switch: restoring a slot that
+// may still be booted would pull the ground from under the node.
+Status give_up(Transaction& t, const Step& step, const Error& error) {
+  if (step.name == "switch") return Error(error).in(t.label() + ": going back to the confirmed slot");
+  t.notes.push_back(std::string(step.name) + " could not be undone: " + error.text());
+  log(Level::warning, t.label() + ": " + t.notes.back());
+  return ok;
+}
+
+Result<std::optional<Ended>> backward(Transaction& t, Machine& m, const StopToken& stop) {
+  const auto place = step_index(t.step);
+  if (!place)
+    return Error(Code::internal, "the journal undoes the step `" + t.step + "`, which this engine does not have");
+  const Step& step = steps()[*place];
+  ++t.entries;
+  if (step.undo != nullptr) {
+    // A journal that cannot be saved must not keep the node from going back: undo can be repeated.
+    if (const Status saved = save(t, m); !saved) log(Level::warning, t.label() + ": " + saved.error().text());
+    const Result<Next> next = recorded(t, m, [&] { return step.undo(t, m, stop); });
+    if (next && *next == Next::reboot && t.entries <= kMostEntries) return std::optional(Ended::reboot);
+    if (next && *next == Next::reboot)
+      return Error(Code::unhealthy, t.label() + ": the bootloader keeps starting slot " +
+                                        std::string(name(*t.to.slot)) + "; the node stays up there, unconfirmed");
+    if (!next && t.entries < kMostEntries) return std::optional<Ended>();
+    if (!next) HC_TRY(give_up(t, step, next.error()));
+  }
+  if (t.step == first_step(t.kind, t.target)) {
+    t.direction = Direction::done;
+  } else {
+    move_to(t, steps()[*place - 1].name);
+  }
+  return std::optional<Ended>();
+}
+
+// Each part can be repeated, so a crash here costs nothing: the journal says `done` until all is done.
+Status finish(Transaction& t, Machine& m) {
+  HC_TRY(save(t, m));
+  const bool confirmed = t.outcome == Outcome::confirmed;
+  if (const auto stuck = m.slots.release(); !stuck) {
+    t.notes.push_back("clean-up pending: " + stuck.error().text());
+  } else {
+    for (const std::string& path : *stuck) t.notes.push_back("clean-up pending: " + path);
+  }
+  const Status kept = confirmed ? m.source.keep(t) : m.source.drop(t);
+  if (!kept) t.notes.push_back("clean-up pending: " + kept.error().text());
+  if (t.ended_at == 0) t.ended_at = m.clock.wall_seconds();
+  HC_TRY(History(m.records).put(t));
+  HC_TRY(m.records.remove(std::string(kJournal)));
+  const EventId& id = confirmed ? kConfirmed : (t.outcome == Outcome::rolled_back ? kRolledBack : kEnded);
+  event(id, t.label() + ": " + t.target.name() + " " + t.to.version + " " + std::string(name(*t.outcome)),
+        {{"HC_TXN", std::to_string(t.id)},
+         {"HC_TARGET", t.target.name()},
+         {"HC_COMMIT", t.to.commit},
+         {"HC_OUTCOME", std::string(name(*t.outcome))}});
+  return ok;
+}
+
+// A restart before the switch was made is no failure: this boot is the one in which it will be made.
+Status note_restart(Transaction& t, Machine& m) {
+  if (t.direction != Direction::forward || !t.target.is_os()) return ok;
+  const auto place = step_index(t.step);
+  if (!place || *place > *step_index("switch")) return ok;
+  const bool maybe_switched = t.step == "switch" && m.now.boot_id != t.boot_id;
+  if (maybe_switched) {
+    const std::optional<Slot> trial = HC_TRY(m.choice.trial());
+    if (trial == t.to.slot || m.now.booted == t.to.slot) return ok;
+  }
+  t.boot_id = m.now.boot_id;
+  return ok;
+}
+
+}  // namespace
+
+Result<Ended> advance(Transaction& t, Machine& m, const StopToken& stop) {
+  HC_TRY(note_restart(t, m).in(t.label()));
+  while (t.direction != Direction::done) {
+    const std::optional<Ended> end =
+        HC_TRY(t.direction == Direction::forward ? forward(t, m, stop) : backward(t, m, stop));
+    if (end) return *end;
+  }
+  HC_TRY(finish(t, m).in(t.label()));
+  return Ended::finished;
+}
+
+Result<std::optional<Transaction>> read_journal(Records& records) {
+  const std::optional<Json> json = HC_TRY(records.read(std::string(kJournal)));
+  if (!json) return std::optional<Transaction>();
+  Transaction t = HC_TRY(transaction_from(*json).in("the journal"));
+  return std::optional(std::move(t));
+}
+
+}  // namespace hc

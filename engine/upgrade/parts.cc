@@ -1,0 +1,131 @@
+#include "engine/upgrade/parts.h"
+
+#include <algorithm>
+
+#include "bootloader/factory.h"
+#include "engine/base/text.h"
+
+namespace hc {
+namespace {
+
+std::string bootloader_kind(const Node& node, const Settings& settings) {
+  if (settings.bootloader != "auto") return settings.bootloader;
+  std::error_code error;
+  if (fs::exists(node.boot / "loader/loader.conf", error)) return "systemd-boot";
+  if (fs::exists(node.boot / "uboot.env", error)) return "uboot";
+  return "grub";
+}
+
+}  // namespace
+
+Status Upgrader::Parts::open_all() {
+  settings = HC_TRY(Settings::load(node.etc / "honeycomb.conf"));
+  os_store = HC_TRY(OsStore::open(node.sysroot, node.stateroot));
+  boot = HC_TRY(make_boot_control(bootloader_kind(node, settings), node.boot));
+  os_slots = std::make_unique<OsSlots>(*os_store, *boot);
+  os_switch = std::make_unique<OsSwitch>(*boot, settings.tries);
+  source = std::make_unique<NodeSource>(node, settings, os_store->repository(), records, clock);
+  return learn_what_is_in_use();
+}
+
+Result<std::vector<Target>> Upgrader::Parts::targets() const {
+  std::vector<Target> found = {Target::os()};
+  for (const std::string& entry : HC_TRY(list_dir(node.state / "peripherals"))) {
+    if (auto target = Target::parse(entry)) found.push_back(std::move(target).value());
+  }
+  return found;
+}
+
+Result<Upgrader::Parts::TargetParts*> Upgrader::Parts::target(const Target& target) {
+  TargetParts& parts = targets_[target];
+  if (parts.slots != nullptr) return &parts;
+  if (target.is_os()) {
+    parts.slots = os_slots.get();
+    parts.choice = os_switch.get();
+    return &parts;
+  }
+  parts.store = HC_TRY(PeripheralStore::open(node.state / "peripherals" / target.name(), os_store->repository()));
+  parts.link = std::make_unique<PeripheralSwitch>(*parts.store);
+  parts.slots = parts.store.get();
+  parts.choice = parts.link.get();
+  return &parts;
+}
+
+Result<std::optional<Slot>> Upgrader::Parts::in_use(const Target& target) {
+  if (target.is_os()) return node.booted;
+  TargetParts* parts = HC_TRY(this->target(target));
+  return parts->choice->confirmed();
+}
+
+Result<Side> Upgrader::Parts::side(const Target& target, Slot slot) {
+  TargetParts* parts = HC_TRY(this->target(target));
+  const std::optional<SlotContent> content = HC_TRY(parts->slots->content(slot));
+  if (!content) return Side{slot, "", "", 0};
+  Side side{slot, content->commit.hex(), content->version, 0};
+  const CommitObject object = HC_TRY(os_store->repository().commit_object(content->commit));
+  // A first version may have been put there by plain OSTree, without a manifest.
+  if (const auto manifest = read_manifest(object.bytes)) side.sequence = manifest->sequence;
+  return side;
+}
+
+Status Upgrader::Parts::learn_what_is_in_use() {
+  source->in_use.clear();
+  for (const Target& target : HC_TRY(targets())) {
+    NodeSource::InUse& use = source->in_use[target.name()];
+    const std::optional<Slot> current = HC_TRY(in_use(target));
+    for (const Slot slot : {Slot::a, Slot::b}) {
+      const Side here = HC_TRY(side(target, slot));
+      if (!here.commit.empty()) use.commits.insert(here.commit);
+      if (current != slot) continue;
+      use.version = here.version;
+      use.sequence = here.sequence;
+    }
+  }
+  return ok;
+}
+
+// On a trial boot the checks must have been good for soak_s in a row before deadline_s is over: services need time to
+// come up, and a system that falls over after a minute must not be confirmed.
+HealthReport Upgrader::Parts::run_health(const Transaction& t, const Listener& listener, const StopToken& stop) {
+  HealthPlan plan;
+  plan.directories = {node.lib / "health.d", node.etc / "health.d"};
+  plan.root = node.root;
+  plan.required_builtin = settings.required_checks;
+  plan.wanted_builtin = settings.wanted_checks;
+  plan.hub = settings.hub;
+  plan.timeout_ms = settings.check_timeout_s * 1000;
+  plan.state_directory = node.state;
+  const bool trial = t.step == "health";
+  if (trial) plan.passed_before = t.passed_before;
+  const std::int64_t begun = clock.monotonic_ms();
+  std::optional<std::int64_t> good_since;
+  constexpr std::int64_t kPauseMs = 2000;
+  while (true) {
+    HealthReport report = hc::run_health(plan, hooks, stop, listener.hook);
+    const std::int64_t now = clock.monotonic_ms();
+    if (!trial || stop.requested()) return report;
+    if (report.healthy && !good_since) good_since = now;
+    if (!report.healthy) good_since.reset();
+    if (good_since && now - *good_since >= settings.soak_s * 1000) return report;
+    if (!report.healthy && now - begun >= settings.deadline_s * 1000) return report;
+    clock.sleep_ms(std::min(kPauseMs, settings.soak_s * 1000 + 100));
+  }
+}
+
+Result<Machine> Upgrader::Parts::machine(const Target& target, const HookBook& book, const Listener& listener) {
+  TargetParts* parts = HC_TRY(this->target(target));
+  return Machine{
+      *source,
+      *parts->slots,
+      *parts->choice,
+      hooks,
+      records,
+      clock,
+      BootNow{node.boot_id, node.booted},
+      listener,
+      [&book](const Transaction& t, const HookQuestion& question) { return book.call(t, question); },
+      [this, listener](const Transaction& t, const StopToken& stop) { return run_health(t, listener, stop); },
+      std::nullopt};
+}
+
+}  // namespace hc

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "engine/net/http.h"
+#include "engine/store/repository.h"
+#include "engine/upgrade/machine.h"
+#include "engine/upgrade/node.h"
+#include "engine/upgrade/remotes.h"
+#include "engine/upgrade/settings.h"
+
+namespace hc {
+
+// What a name stands for.
+struct Found {
+  Commit commit;
+  std::string url;    // of the remote that has it; empty: the node's repository has all of it
+  std::string where;  // for people: "the history", "remote origin"
+};
+
+// PayloadSource on the node's own repository and its remotes. Refs in that repository:
+//   honeycomb/pending/TARGET           what a transaction is fetching
+//   honeycomb/kept/TARGET/COMMIT       versions that the history can return to
+//   honeycomb/pinned/COMMIT            kept whatever keep_versions says
+class NodeSource final : public PayloadSource {
+ public:
+  NodeSource(const Node& node, const Settings& settings, Repository& repository, Records& records, Clock& clock)
+      : node_(node), settings_(settings), repository_(repository), records_(records), clock_(clock) {}
+
+  // Finds the one commit that `what` (commit, ref or version) means for `target`: in the history first, then on each
+  // remote. Fails with Code::invalid where nothing or more than one commit matches (naming them), Code::unavailable
+  // where a remote did not answer and nobody else knows the name.
+  Result<Found> find(const Target& target, const std::string& what, const StopToken& stop);
+
+  // The gate, with what this node knows now.
+  Result<Verdict> judge(const Target& target, const Commit& commit, const CommitObject& object) const;
+  Result<CommitObject> object(const Found& found, const StopToken& stop) const;
+  // Bytes that a fetch would bring, where the commit says so.
+  Result<TreeSize> missing(const CommitObject& object) const { return repository_.missing(object); }
+
+  // What the slots of each target hold now; set by the upgrader.
+  struct InUse {
+    std::string version;
+    std::uint64_t sequence = 0;
+    std::set<std::string> commits;  // of both slots
+  };
+  std::map<std::string, InUse> in_use;
+
+  Result<Verdict> verify(const Transaction& t, const StopToken& stop) override;
+  Status fetch(const Transaction& t, const VerifiedPayload& payload, const ProgressFn& progress,
+               const StopToken& stop) override;
+  Status keep(const Transaction& t) override;
+  Status drop(const Transaction& t) override;
+
+  // Lets go of versions beyond keep_versions (never of one in a slot, pinned or pending) and removes what nothing
+  // needs. Bytes freed.
+  Result<std::uint64_t> collect_garbage(const std::vector<Commit>& in_slots);
+
+ private:
+  HttpLimits http_limits() const;
+  Result<std::vector<Commit>> look_here(const Target& target, const std::string& what) const;
+  Result<std::vector<Commit>> look_on(const Remote& remote, const Target& target, const std::string& what,
+                                      const StopToken& stop) const;
+  Result<CommitObject> remote_object(const std::string& url, const Commit& commit, const StopToken& stop) const;
+  Status room_for(const CommitObject& object);
+
+  const Node& node_;
+  const Settings& settings_;
+  Repository& repository_;
+  Records& records_;
+  Clock& clock_;
+};
+
+}  // namespace hc

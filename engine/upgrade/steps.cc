@@ -1,0 +1,239 @@
+#include "engine/upgrade/steps.h"
+
+#include <algorithm>
+#include <array>
+
+#include "engine/base/text.h"
+
+namespace hc {
+namespace {
+
+constexpr std::string_view kNothingChanged = "nothing on this node was changed";
+
+// The verdict of this run. After a crash the payload is judged again: a verdict is never read from a file.
+Result<VerifiedPayload> verified(Transaction& t, Machine& m, const StopToken& stop) {
+  if (!m.verdict) m.verdict = HC_TRY(m.source.verify(t, stop));
+  return m.verdict->payload;
+}
+
+Status record_hook(Transaction& t, Machine& m, const HookQuestion& question, const HookResult& result) {
+  Json entry = {{"hook", file_name(question.kind)},
+                {"target", t.target.name()},
+                {"version", question.side.version},
+                {"phase", question.phase},
+                {"at", m.clock.wall_seconds()}};
+  entry.update(to_json(result));
+  t.hooks.push_back(std::move(entry));
+  return ok;
+}
+
+// Runs a hook where the payload has one. Nothing: it has none.
+Result<std::optional<HookResult>> run_hook(Transaction& t, Machine& m, const HookQuestion& question,
+                                           const StopToken& stop) {
+  const std::optional<HookCall> call = HC_TRY(m.hook_call(t, question));
+  if (!call) return std::optional<HookResult>();
+  HookResult result = m.hooks.run(*call, m.listener.hook, stop);
+  HC_TRY(record_hook(t, m, question, result));
+  return std::optional(std::move(result));
+}
+
+Error hook_error(const HookResult& result) {
+  if (result.end == HookEnd::cancelled) return {Code::cancelled, result.reason};
+  return {Code::hook_failed, result.reason};
+}
+
+Status must_pass(Transaction& t, Machine& m, const HookQuestion& question, const StopToken& stop) {
+  const std::optional<HookResult> result = HC_TRY(run_hook(t, m, question, stop));
+  if (result && !result->passed()) return hook_error(*result);
+  return ok;
+}
+
+Status enough_space(const SlotSpace& space) {
+  for (const SlotSpace::Need& need : space.needs) {
+    const auto lacks = [&](std::string_view what, const std::string& wanted, const std::string& have) {
+      return Error(Code::no_space, "not enough " + std::string(what) + " at " + need.where.string() + ": need " +
+                                       wanted + ", have " + have)
+          .with_hint("free some (`hc-os gc` removes versions no longer kept), then deploy again; " +
+                     std::string(kNothingChanged));
+    };
+    if (need.bytes > need.free.bytes) return lacks("space", human_bytes(need.bytes), human_bytes(need.free.bytes));
+    if (need.inodes > need.free.inodes)
+      return lacks("free inodes", std::to_string(need.inodes), std::to_string(need.free.inodes));
+  }
+  return ok;
+}
+
+Result<Next> run_verify(Transaction& t, Machine& m, const StopToken& stop) {
+  m.verdict = HC_TRY(m.source.verify(t, stop));
+  t.to.version = m.verdict->manifest.version.text();
+  t.to.sequence = m.verdict->manifest.sequence;
+  t.manifest = to_json(m.verdict->manifest);
+  t.manifest["signers"] = m.verdict->signers;
+  for (const std::string& warning : m.verdict->warnings) t.notes.push_back(warning);
+  return Next::go_on;
+}
+
+Result<Next> run_fetch(Transaction& t, Machine& m, const StopToken& stop) {
+  const VerifiedPayload payload = HC_TRY(verified(t, m, stop));
+  HC_TRY(m.source.fetch(t, payload, m.listener.progress, stop));
+  const SlotSpace space = HC_TRY(m.slots.space_for(payload));
+  HC_TRY(enough_space(space));
+  return Next::go_on;
+}
+
+Result<Next> undo_fetch(Transaction& t, Machine& m, const StopToken& /*stop*/) {
+  HC_TRY(m.source.drop(t));
+  return Next::go_on;
+}
+
+Result<Next> run_state_check(Transaction& t, Machine& m, const StopToken& stop) {
+  const std::optional<HookResult> result = HC_TRY(run_hook(t, m, {HookKind::state_check, "state-check", t.to}, stop));
+  if (result && result->end == HookEnd::said_no && result->exit_code == 1) {
+    t.outcome = Outcome::not_needed;
+    return Next::ended;
+  }
+  if (result && !result->passed()) return hook_error(*result);
+  if (t.target.is_os()) {
+    // What fails already now cannot be blamed on the new version.
+    t.passed_before.clear();
+    for (const CheckResult& check : m.health(t, stop).checks)
+      if (check.passed()) t.passed_before.push_back(check.name);
+  }
+  return Next::go_on;
+}
+
+Result<Next> run_stage(Transaction& t, Machine& m, const StopToken& stop) {
+  const VerifiedPayload payload = HC_TRY(verified(t, m, stop));
+  HC_TRY(m.slots.stage(*t.to.slot, payload, m.listener.progress, stop));
+  return Next::go_on;
+}
+
+Result<Next> undo_stage(Transaction& t, Machine& m, const StopToken& /*stop*/) {
+  HC_TRY(m.slots.restore(*t.to.slot, t.replaced));
+  return Next::go_on;
+}
+
+Result<Next> run_install(Transaction& t, Machine& m, const StopToken& stop) {
+  HC_TRY(must_pass(t, m, {HookKind::install, "install", t.to}, stop));
+  return Next::go_on;
+}
+
+// Takes a peripheral back: by the new payload's own rollback hook, else by installing the version in use once more. An
+// OS slot that is thrown away needs this only where its payload brought a rollback hook.
+Result<Next> undo_install(Transaction& t, Machine& m, const StopToken& /*stop*/) {
+  const StopToken never;  // what was begun must be taken back, whoever asks to stop
+  const std::optional<HookResult> result = HC_TRY(run_hook(t, m, {HookKind::rollback, "rollback", t.to}, never));
+  if (result && !result->passed()) return hook_error(*result);
+  if (result || t.target.is_os() || !t.from.slot) return Next::go_on;
+  HC_TRY(must_pass(t, m, {HookKind::install, "rollback", t.from}, never));
+  HC_TRY(must_pass(t, m, {HookKind::verify, "rollback", t.from}, never));
+  return Next::go_on;
+}
+
+Result<Next> run_verify_hooks(Transaction& t, Machine& m, const StopToken& stop) {
+  HC_TRY(must_pass(t, m, {HookKind::verify, "pre-switch", t.to}, stop));
+  return Next::go_on;
+}
+
+Result<Next> run_check(Transaction& t, Machine& m, const StopToken& stop) {
+  const Commit commit = HC_TRY(Commit::parse(t.to.commit));
+  HC_TRY(m.slots.check(*t.to.slot, commit, m.listener.progress, stop));
+  return Next::go_on;
+}
+
+bool in_target_slot(const Transaction& t, const Machine& m) { return !t.target.is_os() || m.now.booted == t.to.slot; }
+bool rebooted(const Transaction& t, const Machine& m) { return m.now.boot_id != t.boot_id; }
+
+Result<Next> run_switch(Transaction& t, Machine& m, const StopToken& /*stop*/) {
+  // A restart between the switch and its record: what booted says the rest.
+  if (t.target.is_os() && rebooted(t, m)) return Next::go_on;
+  HC_TRY(m.choice.arm(*t.to.slot));
+  return Next::go_on;
+}
+
+Result<Next> undo_switch(Transaction& t, Machine& m, const StopToken& /*stop*/) {
+  HC_TRY(m.choice.back(t.from.slot));
+  const bool running_new = t.target.is_os() && m.now.booted == t.to.slot && m.now.booted != t.from.slot;
+  return running_new ? Next::reboot : Next::go_on;
+}
+
+Result<Next> run_reboot(Transaction& t, Machine& m, const StopToken& /*stop*/) {
+  if (!t.target.is_os()) return Next::go_on;
+  if (!rebooted(t, m)) return Next::reboot;
+  return Next::go_on;
+}
+
+Status still_on_trial(const Transaction& t, const Machine& m) {
+  if (in_target_slot(t, m)) return ok;
+  const std::string came_up =
+      m.now.booted ? "slot " + std::string(name(*m.now.booted)) : std::string("a foreign system");
+  return Error(Code::unhealthy, "the node came up in " + came_up + " instead of slot " + std::string(name(*t.to.slot)) +
+                                    ": the bootloader fell back because version " + t.to.version + " did not start");
+}
+
+Result<Next> run_health(Transaction& t, Machine& m, const StopToken& stop) {
+  HC_TRY(still_on_trial(t, m));
+  if (!t.target.is_os()) return Next::go_on;
+  HC_TRY(must_pass(t, m, {HookKind::verify, "post-boot", t.to}, stop));
+  const HealthReport report = m.health(t, stop);
+  t.health = to_json(report);
+  if (!report.healthy) return Error(Code::unhealthy, report.why);
+  return Next::go_on;
+}
+
+Result<Next> run_confirm(Transaction& t, Machine& m, const StopToken& /*stop*/) {
+  HC_TRY(still_on_trial(t, m));
+  HC_TRY(m.choice.confirm(*t.to.slot));
+  return Next::go_on;
+}
+
+constexpr std::array kSteps = {
+    Step{"verify", run_verify, undo_fetch},
+    Step{"fetch", run_fetch, undo_fetch},
+    Step{"state-check", run_state_check, nullptr},
+    Step{"stage", run_stage, undo_stage},
+    Step{"install", run_install, undo_install},
+    Step{"verify-hooks", run_verify_hooks, nullptr},
+    Step{"check", run_check, nullptr},
+    Step{"switch", run_switch, undo_switch},
+    Step{"reboot", run_reboot, nullptr},
+    Step{"health", run_health, nullptr},
+    Step{"confirm", run_confirm, nullptr},
+};
+
+}  // namespace
+
+std::string_view file_name(HookKind kind) {
+  switch (kind) {
+    case HookKind::state_check:
+      return "hc_state_check.sh";
+    case HookKind::install:
+      return "hc_install_upgrade.sh";
+    case HookKind::verify:
+      return "hc_verify_upgrade.sh";
+    case HookKind::rollback:
+      return "hc_rollback_upgrade.sh";
+  }
+  return "";
+}
+
+std::span<const Step> steps() { return kSteps; }
+
+std::optional<std::size_t> step_index(std::string_view name) {
+  const auto it = std::find_if(kSteps.begin(), kSteps.end(), [&](const Step& step) { return step.name == name; });
+  if (it == kSteps.end()) return std::nullopt;
+  return static_cast<std::size_t>(it - kSteps.begin());
+}
+
+std::string_view first_step(TransactionKind kind, const Target& target) {
+  if (kind == TransactionKind::deploy) return "verify";
+  if (kind == TransactionKind::confirm) return "confirm";
+  return target.is_os() ? "switch" : "install";
+}
+
+bool switched(const Transaction& t) {
+  const auto index = step_index(t.step);
+  return index && *index > *step_index("switch");
+}
+
+}  // namespace hc

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <span>
+
+#include "engine/upgrade/machine.h"
+
+namespace hc {
+
+// A step's answer. `reboot`: the machine must restart before this step can go on. `ended`: nothing more to do, take
+// back what was prepared; the step has set the transaction's outcome.
+enum class Next { go_on, reboot, ended };
+
+using Action = Result<Next> (*)(Transaction&, Machine&, const StopToken&);
+
+// One line of the table. Both actions are repeatable; undo may be null. undo takes back also what a half-done run left.
+struct Step {
+  std::string_view name;
+  Action run;
+  Action undo;
+};
+
+// verify, fetch, state-check, stage, install, verify-hooks, check, switch, reboot, health, confirm.
+std::span<const Step> steps();
+
+// The place of a step in the table; nothing for a name of another engine's.
+std::optional<std::size_t> step_index(std::string_view name);
+
+// The step with which such a transaction begins.
+std::string_view first_step(TransactionKind kind, const Target& target);
+
+// True from the switch on: the new version may be what starts next.
+bool switched(const Transaction& t);
+
+}  // namespace hc

@@ -1,0 +1,263 @@
+#include "engine/upgrade/upgrader.h"
+
+#include <algorithm>
+
+#include "engine/base/log.h"
+#include "engine/base/text.h"
+#include "engine/upgrade/events.h"
+#include "engine/upgrade/parts.h"
+
+namespace hc {
+namespace {
+
+// Whether the next thing that must happen is a restart of the node.
+bool waits_for_reboot(const Transaction& t, const Node& node) {
+  if (!t.target.is_os() || t.direction == Direction::done) return false;
+  if (t.direction == Direction::forward) return t.step == "reboot" && t.boot_id == node.boot_id;
+  return t.step == "switch" && t.entries > 0 && node.booted == t.to.slot && t.from.slot != t.to.slot;
+}
+
+Result<Report> run(Upgrader::Parts& parts, Transaction t, const Listener& listener, const StopToken& stop) {
+  auto* target = HC_TRY(parts.target(t.target));
+  const HookBook book(parts.node, parts.os_store->repository(), *target->slots);
+  Machine machine = HC_TRY(parts.machine(t.target, book, listener));
+  const Ended ended = HC_TRY(advance(t, machine, stop));
+  HC_TRY(remove_tree(parts.node.state / "work"));
+  return Report{std::move(t), ended};
+}
+
+Error busy(const Transaction& t) {
+  return Error(Code::busy, t.label() + " (" + t.target.name() + " " + t.to.version + ") waits for the node to restart")
+      .with_hint("restart the node to go on, or take it back with `hc-os rollback`");
+}
+
+Result<Transaction> begin(Upgrader::Parts& parts, TransactionKind kind, const Request& request, Side from, Side to) {
+  Transaction t;
+  t.id = HC_TRY(History(parts.records).next_id(std::nullopt));
+  t.kind = kind;
+  t.target = request.target;
+  t.requested = request.what;
+  t.requested_by = request.by;
+  t.requested_at = parts.clock.wall_seconds();
+  t.again = request.again;
+  t.from = std::move(from);
+  t.to = std::move(to);
+  t.step = std::string(first_step(kind, request.target));
+  t.boot_id = parts.node.boot_id;
+  event(kBegun, t.label() + ": " + std::string(name(kind)) + " " + t.target.name() + " " + request.what,
+        {{"HC_TXN", std::to_string(t.id)}, {"HC_TARGET", t.target.name()}, {"HC_COMMIT", t.to.commit}});
+  return t;
+}
+
+// The version that was there before the first transaction belongs to the history too: it must be possible to go back to
+// it.
+Status record_first_version(Upgrader::Parts& parts, const Target& target) {
+  const std::vector<Transaction> history = HC_TRY(History(parts.records).all());
+  const bool known =
+      std::any_of(history.begin(), history.end(), [&](const Transaction& t) { return t.target == target; });
+  const std::optional<Slot> current = HC_TRY(parts.in_use(target));
+  if (known || !current) return ok;
+  Side here = HC_TRY(parts.side(target, *current));
+  if (here.commit.empty()) return ok;
+  Request request{target, "first installation", "", false};
+  Transaction t = HC_TRY(begin(parts, TransactionKind::confirm, request, Side{}, std::move(here)));
+  t.direction = Direction::done;
+  t.outcome = Outcome::confirmed;
+  t.ended_at = t.requested_at;
+  HC_TRY(parts.source->keep(t));
+  return History(parts.records).put(t);
+}
+
+Result<FileLock> lock(const Upgrader::Parts& parts) {
+  HC_TRY(make_dirs(parts.node.state));
+  return FileLock::take(parts.node.state / "lock");
+}
+
+// Ends what a crash or a signal left unfinished. Code::busy where that needs a restart first.
+Status end_unfinished(Upgrader::Parts& parts, const Listener& listener, const StopToken& stop) {
+  std::optional<Transaction> t = HC_TRY(read_journal(parts.records));
+  if (!t) return ok;
+  if (waits_for_reboot(*t, parts.node)) return busy(*t);
+  log(Level::info, t->label() + " was left unfinished; it is carried to its end first");
+  const Report report = HC_TRY(run(parts, std::move(*t), listener, stop));
+  if (report.ended == Ended::reboot) return busy(report.transaction);
+  return parts.learn_what_is_in_use();
+}
+
+// A deploy overwrites the slot that does not run, so the one that runs must be the one to fall back to.
+Status runs_confirmed(Upgrader::Parts& parts) {
+  const BootState state = HC_TRY(parts.boot->state());
+  if (!parts.node.booted) {
+    return Error(Code::unavailable,
+                 "this node was not started from one of its slots, so it cannot be said which one is safe to replace")
+        .with_hint("restart it from slot a or b (kernel argument ostree=/ostree/slots/a or b)");
+  }
+  if (state.confirmed == *parts.node.booted) return ok;
+  const std::string running(name(*parts.node.booted));
+  return Error(Code::busy, "the node runs slot " + running + ", but slot " + std::string(name(state.confirmed)) +
+                               " is the confirmed one: a deploy would replace it")
+      .with_hint("`hc-os confirm` makes slot " + running + " the confirmed one; a restart goes back to the other");
+}
+
+Status may_try(const std::vector<Transaction>& history, const Request& request, const Commit& commit) {
+  const Transaction* failed = last_own_failure(history, request.target, commit);
+  if (failed == nullptr || request.again) return ok;
+  return Error(Code::invalid, "commit " + commit.brief() + " failed on this node before (" + failed->label() +
+                                  ", step " + failed->failure->step + ": " + failed->failure->text + ")")
+      .with_hint("deploy a mended version, or this one once more with --again");
+}
+
+}  // namespace
+
+Upgrader::Upgrader(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+Upgrader::~Upgrader() = default;
+const Node& Upgrader::node() const { return parts_->node; }
+const Settings& Upgrader::settings() const { return parts_->settings; }
+Remotes Upgrader::remotes() const { return {parts_->node.lib, parts_->node.etc}; }
+
+Result<std::unique_ptr<Upgrader>> Upgrader::open(const fs::path& sysroot) {
+  Node node = HC_TRY(Node::open(sysroot));
+  auto parts = std::make_unique<Parts>(std::move(node));
+  HC_TRY(parts->open_all());
+  return std::unique_ptr<Upgrader>(new Upgrader(std::move(parts)));
+}
+
+Result<Found> Upgrader::find(const Target& target, const std::string& what, const StopToken& stop) {
+  return parts_->source->find(target, what, stop);
+}
+
+Result<Plan> Upgrader::plan(const Request& request, const StopToken& stop) {
+  Found found = HC_TRY(parts_->source->find(request.target, request.what, stop));
+  const CommitObject object = HC_TRY(parts_->source->object(found, stop));
+  Verdict verdict = HC_TRY(parts_->source->judge(request.target, found.commit, object));
+  const std::optional<Slot> current = HC_TRY(parts_->in_use(request.target));
+  const Slot to = current ? other(*current) : Slot::a;
+  Side from;
+  if (current) from = HC_TRY(parts_->side(request.target, *current));
+  const Side replaced = HC_TRY(parts_->side(request.target, to));
+  const TreeSize download = HC_TRY(parts_->source->missing(object));
+  const std::vector<Transaction> past = HC_TRY(History(parts_->records).all());
+  HC_TRY(may_try(past, request, found.commit));
+  return Plan{request, std::move(verdict), std::move(found), std::move(from),
+              to,      replaced.version,   download,         request.target.is_os()};
+}
+
+Result<Report> Upgrader::deploy(const Request& request, const Listener& listener, const StopToken& stop) {
+  const FileLock held = HC_TRY(lock(*parts_));
+  HC_TRY(end_unfinished(*parts_, listener, stop));
+  if (request.target.is_os()) {
+    HC_TRY(parts_->boot->check());
+    HC_TRY(runs_confirmed(*parts_));
+  }
+  HC_TRY(record_first_version(*parts_, request.target));
+  const Found found = HC_TRY(parts_->source->find(request.target, request.what, stop));
+  const std::vector<Transaction> past = HC_TRY(History(parts_->records).all());
+  HC_TRY(may_try(past, request, found.commit));
+
+  const std::optional<Slot> current = HC_TRY(parts_->in_use(request.target));
+  Side from;
+  if (current) from = HC_TRY(parts_->side(request.target, *current));
+  if (from.commit == found.commit.hex() && !request.again) {
+    return Error(Code::invalid, request.target.name() + " runs version " + from.version + " (commit " +
+                                    found.commit.brief() + ") already")
+        .with_hint("nothing to do; --again installs it once more");
+  }
+  const Slot to = current ? other(*current) : Slot::a;
+  Transaction t =
+      HC_TRY(begin(*parts_, TransactionKind::deploy, request, std::move(from), Side{to, found.commit.hex(), "", 0}));
+  t.url = found.url;
+  auto* target = HC_TRY(parts_->target(request.target));
+  const std::optional<SlotContent> replaced = HC_TRY(target->slots->content(to));
+  if (replaced) t.replaced = replaced->id;
+  return run(*parts_, std::move(t), listener, stop);
+}
+
+Result<Report> Upgrader::rollback(const Target& target, const std::string& by, const Listener& listener,
+                                  const StopToken& stop) {
+  const FileLock held = HC_TRY(lock(*parts_));
+  std::optional<Transaction> pending = HC_TRY(read_journal(parts_->records));
+  const bool waits = pending && pending->target == target && pending->direction == Direction::forward &&
+                     waits_for_reboot(*pending, parts_->node);
+  if (waits) {
+    pending->failure = Failure{pending->step, Code::cancelled, "taken back by " + by + " before the restart", ""};
+    pending->outcome = Outcome::cancelled;
+    pending->direction = Direction::undo;
+    pending->entries = 0;
+    return run(*parts_, std::move(*pending), listener, stop);
+  }
+  HC_TRY(end_unfinished(*parts_, listener, stop));
+  HC_TRY(record_first_version(*parts_, target));
+  const std::optional<Slot> current = HC_TRY(parts_->in_use(target));
+  if (!current) return Error(Code::invalid, target.name() + " has no version in use, so there is none to go back from");
+  auto* parts = HC_TRY(parts_->target(target));
+  const Side from = HC_TRY(parts_->side(target, *current));
+  const Side to = HC_TRY(parts_->side(target, other(*current)));
+  if (to.commit.empty()) {
+    return Error(Code::invalid, "there is nothing to go back to: slot " + std::string(name(*to.slot)) + " of " +
+                                    target.name() + " is empty")
+        .with_hint("deploy an older version from the history: `hc-os history`");
+  }
+  const std::optional<Slot> confirmed = HC_TRY(parts->choice->confirmed());
+  if (confirmed == to.slot) {
+    return Error(Code::invalid, "slot " + std::string(name(*to.slot)) + " is the confirmed one already")
+        .with_hint("restart the node to go back to it");
+  }
+  Transaction t = HC_TRY(begin(*parts_, TransactionKind::rollback, Request{target, to.version, by, false}, from, to));
+  return run(*parts_, std::move(t), listener, stop);
+}
+
+Result<Report> Upgrader::confirm(const std::string& by, const Listener& listener, const StopToken& stop) {
+  const FileLock held = HC_TRY(lock(*parts_));
+  const Slot booted = parts_->node.booted.value_or(Slot::a);
+  std::optional<Transaction> pending = HC_TRY(read_journal(parts_->records));
+  const bool on_trial = pending && pending->target.is_os() && pending->direction == Direction::forward &&
+                        parts_->node.booted == pending->to.slot && pending->boot_id != parts_->node.boot_id;
+  if (on_trial) {
+    pending->notes.push_back("confirmed by " + by + " without waiting for the health checks");
+    pending->step = "confirm";
+    pending->entries = 0;
+    return run(*parts_, std::move(*pending), listener, stop);
+  }
+  HC_TRY(end_unfinished(*parts_, listener, stop));
+  HC_TRY(record_first_version(*parts_, Target::os()));
+  if (!parts_->node.booted)
+    return Error(Code::invalid, "the node was not started from one of its slots: there is nothing to confirm");
+  const BootState state = HC_TRY(parts_->boot->state());
+  if (state.confirmed == booted && !state.trial)
+    return Error(Code::invalid, "slot " + std::string(name(booted)) + " is the confirmed one already")
+        .with_hint("nothing to do");
+  const Side from = HC_TRY(parts_->side(Target::os(), state.confirmed));
+  const Side to = HC_TRY(parts_->side(Target::os(), booted));
+  Transaction t =
+      HC_TRY(begin(*parts_, TransactionKind::confirm, Request{Target::os(), to.version, by, false}, from, to));
+  return run(*parts_, std::move(t), listener, stop);
+}
+
+Result<std::optional<Report>> Upgrader::resume(const Listener& listener, const StopToken& stop) {
+  const FileLock held = HC_TRY(lock(*parts_));
+  HC_TRY(record_first_version(*parts_, Target::os()));
+  std::optional<Transaction> pending = HC_TRY(read_journal(parts_->records));
+  if (pending) {
+    if (waits_for_reboot(*pending, parts_->node)) return std::optional(Report{std::move(*pending), Ended::reboot});
+    return std::optional(HC_TRY(run(*parts_, std::move(*pending), listener, stop)));
+  }
+  const BootState state = HC_TRY(parts_->boot->state());
+  if (!state.trial) return std::optional<Report>();
+  if (parts_->node.booted != state.trial) {
+    log(Level::warning, "the bootloader was told to try slot " + std::string(name(*state.trial)) +
+                            ", but no transaction is under way: the trial is ended");
+    HC_TRY(parts_->boot->disarm());
+    return std::optional<Report>();
+  }
+  // The journal of a trial that runs is lost. What booted still has to prove itself.
+  const Side from = HC_TRY(parts_->side(Target::os(), state.confirmed));
+  const Side to = HC_TRY(parts_->side(Target::os(), *state.trial));
+  Transaction t =
+      HC_TRY(begin(*parts_, TransactionKind::rollback, Request{Target::os(), to.version, "", false}, from, to));
+  t.notes.push_back("the journal was lost; state recovered from the bootloader");
+  t.step = "health";
+  t.boot_id = "lost";
+  return std::optional(HC_TRY(run(*parts_, std::move(t), listener, stop)));
+}
+
+}  // namespace hc

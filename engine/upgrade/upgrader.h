@@ -1,0 +1,106 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/upgrade/advance.h"
+#include "engine/upgrade/history.h"
+#include "engine/upgrade/node.h"
+#include "engine/upgrade/remotes.h"
+#include "engine/upgrade/settings.h"
+#include "engine/upgrade/source.h"
+
+namespace hc {
+
+struct Request {
+  Target target = Target::os();
+  std::string what;    // commit, ref or version
+  std::string by;      // who asks, for the history
+  bool again = false;  // also a commit that failed here before
+};
+
+// What a deploy would do.
+struct Plan {
+  Request request;
+  Verdict verdict;
+  Found found;
+  Side from;
+  Slot to = Slot::a;
+  std::string replaced_version;  // of the version that the target slot holds now; empty: none
+  TreeSize download;
+  bool reboot = true;
+};
+
+struct SlotStatus {
+  Slot slot = Slot::a;
+  std::optional<SlotContent> content;
+  bool booted = false;  // OS: runs now; peripheral: in use
+  bool confirmed = false;
+  bool trial = false;
+};
+
+struct TargetStatus {
+  Target target = Target::os();
+  std::vector<SlotStatus> slots;
+  unsigned tries_left = 0;
+  std::string problem;  // why the target is degraded; empty: it is not
+};
+
+struct NodeStatus {
+  Node node;
+  std::string model;
+  std::vector<TargetStatus> targets;
+  std::optional<Transaction> transaction;  // under way
+  bool waits_for_reboot = false;
+};
+
+// How a transaction stands after a call.
+struct Report {
+  Transaction transaction;
+  Ended ended = Ended::finished;
+};
+
+// The engine's face: what hc-os and honeycombd call. Calls that change something take the node's lock (Code::busy at
+// once where another process has it) and first carry an unfinished transaction to its end.
+class Upgrader {
+ public:
+  static Result<std::unique_ptr<Upgrader>> open(const fs::path& sysroot);
+  ~Upgrader();
+
+  const Node& node() const;
+  const Settings& settings() const;
+
+  // Changes nothing on the node.
+  Result<Plan> plan(const Request& request, const StopToken& stop);
+  Result<NodeStatus> status();
+  Result<std::vector<Transaction>> history();
+  // Every commit that can be deployed with no network, with the refs that keep it.
+  Result<std::vector<std::pair<std::string, Commit>>> kept();
+
+  Result<Report> deploy(const Request& request, const Listener& listener, const StopToken& stop);
+  // Takes back a transaction that waits for its reboot; else goes to the other slot.
+  Result<Report> rollback(const Target& target, const std::string& by, const Listener& listener, const StopToken& stop);
+  // Makes the running slot the confirmed one, without further checks.
+  Result<Report> confirm(const std::string& by, const Listener& listener, const StopToken& stop);
+  // What honeycomb-boot.service calls after each boot: carries the unfinished transaction on, brings bootloader and
+  // slots into agreement. Nothing: there was nothing to do.
+  Result<std::optional<Report>> resume(const Listener& listener, const StopToken& stop);
+
+  // The slot's tree against its commit, and the commit against the trust of this node.
+  Result<Verdict> verify(const Target& target, Slot slot, const ProgressFn& progress, const StopToken& stop);
+  Result<HealthReport> health(const Listener& listener, const StopToken& stop);
+  Status pin(const Target& target, const std::string& what, bool pinned, const StopToken& stop);
+  // Bytes freed.
+  Result<std::uint64_t> collect_garbage();
+  Remotes remotes() const;
+  Result<Found> find(const Target& target, const std::string& what, const StopToken& stop);
+
+ private:
+  struct Parts;
+  explicit Upgrader(std::unique_ptr<Parts> parts);
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace hc
