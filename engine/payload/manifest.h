@@ -16,7 +16,8 @@ enum class PayloadKind { os, peripheral };
 std::string_view name(PayloadKind kind);
 
 // What a payload says of itself, inside the signed commit (keys `honeycomb.*` and `version` of the commit's metadata,
-// a{sv}).
+// a{sv}). The numbers of `honeycomb.*` are little-endian on every machine, unlike libostree's own (the timestamp is
+// big-endian): so `ostree show --print-metadata-key` prints them as they are.
 struct Manifest {
   static constexpr std::uint32_t kFormat = 1;
 
@@ -37,7 +38,9 @@ struct Manifest {
 
 // Reads the manifest from the bytes of a commit object (the GVariant (a{sv}aya(say)sstayay)) as they were signed. Total
 // on any bytes: foreign or malformed ones fail with Code::invalid and the key that is wrong. A format number above
-// kFormat is refused with the words that a newer engine is needed.
+// kFormat is refused with the words that a newer engine is needed. What is read is bounded: at most 10 MiB in all, 256
+// entries of `compatible` and of `requires`, 64 KiB of changelog, times up to the year 9999. A payload of kind `os` has
+// the target `os` and no other has.
 Result<Manifest> read_manifest(std::string_view commit_bytes);
 
 Json to_json(const Manifest& manifest);
