@@ -1,4 +1,4 @@
-#include "bootloader_backends.h"
+#include "tests/unit/bootloader_backends.h"
 
 #include "bootloader/factory.h"
 #include "bootloader/fake.h"

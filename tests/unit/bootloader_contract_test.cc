@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "bootloader_backends.h"
+#include "tests/unit/bootloader_backends.h"
 
 // What every bootloader of ours promises, and the fake too: the fake is worth something only because it passes this.
 namespace hc {
