@@ -32,7 +32,8 @@ class Transaction {
  public:
   static Result<Transaction> begin(OstreeRepo* repo, GCancellable* stop) {
     GErr err;
-    if (!ostree_repo_prepare_transaction(repo, nullptr, stop, err)) return failed(err, "opening the repository to write");
+    if (!ostree_repo_prepare_transaction(repo, nullptr, stop, err))
+      return failed(err, "opening the repository to write");
     return Transaction(repo);
   }
   Transaction(Transaction&& other) noexcept : repo_(std::exchange(other.repo_, nullptr)) {}

@@ -74,8 +74,8 @@ class Repository {
   Result<std::uint64_t> prune();
 
   // Writers (image-tools): commits a directory tree with its modes, owners (see CommitOptions) and extended attributes,
-  // and returns the commit. `metadata` is the a{sv} of the commit, to which the sizes of its objects are added. The same
-  // tree, metadata and options give the same commit in every repository of one mode; no ref is set.
+  // and returns the commit. `metadata` is the a{sv} of the commit, to which the sizes of its objects are added. The
+  // same tree, metadata and options give the same commit in every repository of one mode; no ref is set.
   struct CommitOptions {
     std::string subject;
     std::string body;

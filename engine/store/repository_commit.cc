@@ -27,8 +27,8 @@ OstreeRepoCommitFilterResult on_entry(OstreeRepo*, const char*, GFileInfo* info,
 }
 
 Result<GRef<GFile>> write_tree(OstreeRepo* repo, const fs::path& tree, CommitRun& run, const StopToken& stop) {
-  const Modifier modifier(ostree_repo_commit_modifier_new(OSTREE_REPO_COMMIT_MODIFIER_FLAGS_GENERATE_SIZES, on_entry,
-                                                          &run, nullptr));
+  const Modifier modifier(
+      ostree_repo_commit_modifier_new(OSTREE_REPO_COMMIT_MODIFIER_FLAGS_GENERATE_SIZES, on_entry, &run, nullptr));
   const GRef<OstreeMutableTree> mutable_tree = adopt(ostree_mutable_tree_new());
   GErr err;
   if (!ostree_repo_write_dfd_to_mtree(repo, AT_FDCWD, tree.c_str(), mutable_tree.get(), modifier.get(),

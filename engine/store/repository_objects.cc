@@ -77,8 +77,9 @@ Result<bool> Repository::is_complete(const Commit& commit) const {
     complete = false;
     return Error(Code::io, "incomplete");
   };
-  const Result<bool> walked = TreeWalk(repo_.get(), StopToken())
-                                  .run(commit, "", [&](const TreeEntry& e) { return each_new_object(e, seen, look); });
+  const Result<bool> walked = TreeWalk(repo_.get(), StopToken()).run(commit, "", [&](const TreeEntry& e) {
+    return each_new_object(e, seen, look);
+  });
   if (!walked && complete) return walked.error();
   return complete;
 }

@@ -1,7 +1,6 @@
-#include "engine/store/repository.h"
-
 #include <gmock/gmock.h>
 
+#include "engine/store/repository.h"
 #include "tests/integration/support/store_tree.h"
 
 namespace hc {
