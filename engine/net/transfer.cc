@@ -85,7 +85,9 @@ class Receiver {
     started_ = true;
     const std::string type = lower(answer_.header("content-type"));
     const bool html = type.rfind("text/html", 0) == 0 || type.rfind("application/xhtml", 0) == 0;
-    status_ = html || looks_like_html(first) ? Status(html_from(answer_.host)) : exchange_.begin(answer_);
+    // The first bytes of a later part of a file may be anything.
+    const bool page = html || (answer_.status != 206 && looks_like_html(first));
+    status_ = page ? Status(html_from(answer_.host)) : exchange_.begin(answer_);
     return static_cast<bool>(status_);
   }
 
