@@ -44,12 +44,16 @@ struct HookResult {
   bool passed() const { return end == HookEnd::passed; }
 };
 
+Json to_json(const Insight& insight);
 Json to_json(const HookResult& result);
+// The reverse, of what this or a newer engine wrote: fields that are not known are ignored, missing ones have their
+// default. Fails where a field is of another type.
+Result<HookResult> hook_result_from_json(const Json& json);
 
 // What to run and under which limits.
 struct HookCall {
   fs::path program;    // absolute
-  fs::path directory;  // its working directory, read-only to it where mount namespaces are allowed
+  fs::path directory;  // its working directory; read-only to it where mount namespaces are allowed, unless it is `/`
   std::map<std::string, std::string>
       environment;  // the whole of it, but for PATH, LANG, HC_ATTEMPT and HC_INSIGHT, which the runner adds
   std::int64_t timeout_ms = 600'000;  // for all attempts together

@@ -69,7 +69,9 @@ bool isolate_mounts(const GuardPlan& plan) {
   if (mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0) return false;
   for (const char* const* path = plan.read_only; *path != nullptr; ++path) {
     struct statvfs info {};
-    if (mount(*path, *path, nullptr, MS_BIND | MS_REC, nullptr) != 0 || statvfs(*path, &info) != 0) return false;
+    const bool bound = mount(*path, *path, nullptr, MS_BIND | MS_REC, nullptr) == 0;
+    if (!bound && errno == ENOENT) continue;  // nothing to protect; where it is needed, that is said then
+    if (!bound || statvfs(*path, &info) != 0) return false;
     const unsigned long kept = info.f_flag & (ST_NOSUID | ST_NODEV | ST_NOEXEC | ST_NOATIME);
     if (mount(nullptr, *path, nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY | kept, nullptr) != 0) return false;
   }
