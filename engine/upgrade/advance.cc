@@ -116,17 +116,17 @@ Result<std::optional<Ended>> backward(Transaction& t, Machine& m, const StopToke
   return std::optional<Ended>();
 }
 
-// Each part can be repeated, so a crash here costs nothing: the journal says `done` until all is done.
+// Each part can be repeated, so a crash here costs nothing: the journal says `done` until all is done. What can wait for tidy() is no
+// reason to keep the journal, but for the refs of a confirmed version: without them the history could not return to it.
 Status finish(Transaction& t, Machine& m) {
   HC_TRY(save(t, m));
   const bool confirmed = t.outcome == Outcome::confirmed;
-  if (const auto stuck = m.slots.release(); !stuck) {
-    t.notes.push_back("clean-up pending: " + stuck.error().text());
-  } else {
-    for (const std::string& path : *stuck) t.notes.push_back("clean-up pending: " + path);
+  if (confirmed) HC_TRY(m.source.keep(t));
+  const auto pending = tidy(m, t);
+  if (!pending) t.notes.push_back("clean-up pending: " + pending.error().text());
+  if (pending) {
+    for (const std::string& path : *pending) t.notes.push_back("clean-up pending: " + path);
   }
-  const Status kept = confirmed ? m.source.keep(t) : m.source.drop(t);
-  if (!kept) t.notes.push_back("clean-up pending: " + kept.error().text());
   if (t.ended_at == 0) t.ended_at = m.clock.wall_seconds();
   HC_TRY(History(m.records).put(t));
   HC_TRY(m.records.remove(std::string(kJournal)));
@@ -154,6 +154,12 @@ Status note_restart(Transaction& t, Machine& m) {
 }
 
 }  // namespace
+
+Result<std::vector<std::string>> tidy(Machine& m, const Transaction& t) {
+  std::vector<std::string> stuck = HC_TRY(m.slots.release());
+  HC_TRY(m.source.drop(t));
+  return stuck;
+}
 
 Result<Ended> advance(Transaction& t, Machine& m, const StopToken& stop) {
   HC_TRY(note_restart(t, m).in(t.label()));

@@ -30,10 +30,9 @@ Result<fs::path> HookBook::directory(const Transaction& t, const HookQuestion& q
 }
 
 Status HookBook::set_limits(const Transaction& t, const HookQuestion& question, HookCall& call) const {
-  const std::optional<std::string> text = HC_TRY(read_file_if_exists(call.directory / "metadata.json", 1 << 20));
-  if (!text && !t.target.is_os()) return Error(Code::invalid, "the payload has no metadata.json");
-  if (!text) return ok;
-  const Metadata metadata = HC_TRY(parse_metadata(*text).in("metadata.json"));
+  if (t.target.is_os()) return ok;  // an OS payload has no metadata.json: the defaults hold
+  const std::string text = HC_TRY(read_file(call.directory / "metadata.json", 1 << 20));
+  const PeripheralMetadata metadata = HC_TRY(parse_metadata(text).in("metadata.json"));
   switch (question.kind) {
     case HookKind::state_check:
       call.retries = metadata.retry_state_check;
