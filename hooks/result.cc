@@ -1,7 +1,7 @@
 #include <array>
 #include <utility>
 
-#include "engine/base/text.h"
+#include "engine/base/json_field.h"
 #include "hooks/hook.h"
 
 namespace hc {
@@ -34,21 +34,6 @@ void find_in(const Names& names, std::string_view text, Value& value) {
   }
 }
 
-bool fits(const Json& json, const std::string& /*like*/) { return json.is_string(); }
-bool fits(const Json& json, double /*like*/) { return json.is_number(); }
-bool fits(const Json& json, int /*like*/) { return json.is_number_integer(); }
-bool fits(const Json& json, std::int64_t /*like*/) { return json.is_number_integer(); }
-bool fits(const Json& json, std::uint64_t /*like*/) { return json.is_number_integer(); }
-
-template <typename T>
-Status read(const Json& json, const char* key, T& value) {
-  const auto found = json.find(key);
-  if (found == json.end()) return ok;
-  if (!fits(*found, value)) return Error(Code::invalid, "the field " + quote(key) + " has another type than it should");
-  value = found->get<T>();
-  return ok;
-}
-
 Status read_list(const Json& json, const char* key, const Json*& list) {
   static const Json kNone = Json::array();
   const auto found = json.find(key);
@@ -61,12 +46,12 @@ Result<Insight> insight_from_json(const Json& json) {
   if (!json.is_object()) return Error(Code::invalid, "an insight is no object");
   Insight insight;
   std::string kind;
-  HC_TRY(read(json, "kind", kind));
+  HC_TRY(read_field(json, "kind", kind));
   find_in(kKinds, kind, insight.kind);
-  HC_TRY(read(json, "name", insight.name));
-  HC_TRY(read(json, "text", insight.text));
-  HC_TRY(read(json, "number", insight.number));
-  HC_TRY(read(json, "at_ms", insight.at_ms));
+  HC_TRY(read_field(json, "name", insight.name));
+  HC_TRY(read_field(json, "text", insight.text));
+  HC_TRY(read_field(json, "number", insight.number));
+  HC_TRY(read_field(json, "at_ms", insight.at_ms));
   return insight;
 }
 
@@ -104,15 +89,15 @@ Result<HookResult> hook_result_from_json(const Json& json) {
   if (!json.is_object()) return Error(Code::invalid, "a hook's result is no object");
   HookResult result;
   std::string end;
-  HC_TRY(read(json, "end", end));
+  HC_TRY(read_field(json, "end", end));
   find_in(kEnds, end, result.end);
-  HC_TRY(read(json, "exit_code", result.exit_code));
-  HC_TRY(read(json, "signal", result.signal));
-  HC_TRY(read(json, "reason", result.reason));
-  HC_TRY(read(json, "attempts", result.attempts));
-  HC_TRY(read(json, "duration_ms", result.duration_ms));
-  HC_TRY(read(json, "output", result.output));
-  HC_TRY(read(json, "dropped_bytes", result.dropped_bytes));
+  HC_TRY(read_field(json, "exit_code", result.exit_code));
+  HC_TRY(read_field(json, "signal", result.signal));
+  HC_TRY(read_field(json, "reason", result.reason));
+  HC_TRY(read_field(json, "attempts", result.attempts));
+  HC_TRY(read_field(json, "duration_ms", result.duration_ms));
+  HC_TRY(read_field(json, "output", result.output));
+  HC_TRY(read_field(json, "dropped_bytes", result.dropped_bytes));
   const Json* list = nullptr;
   HC_TRY(read_list(json, "insight", list));
   for (const Json& item : *list) result.insight.push_back(HC_TRY(insight_from_json(item)));

@@ -18,7 +18,7 @@ const std::vector<std::string_view>& builtin_checks();
 // Runs one of them as the plan says. A name that is not known is a check that could not run.
 CheckResult run_builtin(std::string_view name, const HealthPlan& plan, const StopToken& stop);
 
-// Nothing that systemd started has failed. Skipped unless `root` is the running system and systemd its first process.
+// Nothing that systemd started has failed. Skipped where no systemd has been started in `root` (it makes its /run).
 // `systemctl` is the program to ask.
 CheckResult check_units(const fs::path& root, const std::string& systemctl, const StopToken& stop);
 

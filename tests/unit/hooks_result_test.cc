@@ -59,6 +59,9 @@ TEST(HookResultTest, WrongTypesAreRefused) {
     EXPECT_THAT(result.error().text(), HasSubstr(key));
   }
   EXPECT_FALSE(hook_result_from_json(Json::array()));
+  EXPECT_FALSE(hook_result_from_json(Json{{"exit_code", 1LL << 40}}));
+  EXPECT_FALSE(hook_result_from_json(Json{{"dropped_bytes", -1}}));
+  EXPECT_FALSE(hook_result_from_json(Json{{"duration_ms", 1ULL << 63}}));
 }
 
 TEST(InsightMessageTest, ThereAndBack) {
