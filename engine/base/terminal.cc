@@ -170,9 +170,10 @@ void ProgressBar::draw(const Progress& progress) {
 
 void ProgressBar::print_line(const Progress& progress) {
   shown_ms_ = clock_.monotonic_ms();
-  std::string line = printable(progress.what) + ": ";
-  if (progress.total != 0) line += std::to_string(percent(progress)) + " %, ";
-  std::fprintf(out_, "%s%s\n", line.c_str(), figures(progress, 0).c_str());
+  std::string line = printable(progress.what);
+  if (progress.total != 0) line += ": " + std::to_string(percent(progress)) + " %, " + figures(progress, 0);
+  if (progress.total == 0 && progress.done != 0) line += ": " + figures(progress, 0);
+  std::fprintf(out_, "%s\n", line.c_str());
   std::fflush(out_);
 }
 

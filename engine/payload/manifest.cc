@@ -66,7 +66,7 @@ class Reader {
     if (!value)
       return Error(Code::invalid, "the commit is no Honeycomb payload: it has no key `honeycomb.format`")
           .with_hint("build it with `hc-payload build`");
-    const std::uint32_t format = GUINT32_FROM_LE(g_variant_get_uint32(value.get()));
+    const std::uint32_t format = GUINT32_FROM_BE(g_variant_get_uint32(value.get()));
     if (format > Manifest::kFormat)
       return Error(Code::invalid, "the payload has format " + std::to_string(format) + ", this engine reads up to " +
                                       std::to_string(Manifest::kFormat) + ": a newer engine is needed")
@@ -100,7 +100,7 @@ class Reader {
 
   Result<std::uint64_t> sequence() const {
     const Variant value = HC_TRY(required(kSequenceKey, "t"));
-    return GUINT64_FROM_LE(g_variant_get_uint64(value.get()));
+    return GUINT64_FROM_BE(g_variant_get_uint64(value.get()));
   }
 
   Result<std::vector<std::string>> compatible() const {
@@ -120,7 +120,7 @@ class Reader {
   Result<std::optional<std::int64_t>> expires() const {
     const Variant value = HC_TRY(find_value(metadata_, kExpiresKey, "t"));
     if (!value) return std::optional<std::int64_t>();
-    return std::optional(HC_TRY(time_of(kExpiresKey, GUINT64_FROM_LE(g_variant_get_uint64(value.get())))));
+    return std::optional(HC_TRY(time_of(kExpiresKey, GUINT64_FROM_BE(g_variant_get_uint64(value.get())))));
   }
 
   Result<std::map<std::string, std::string>> requires_versions() const {
@@ -170,7 +170,7 @@ GVariant* string_map(const std::map<std::string, std::string>& map) {
   return g_variant_builder_end(&builder);
 }
 
-GVariant* number(std::uint64_t value) { return g_variant_new_uint64(GUINT64_TO_LE(value)); }
+GVariant* number(std::uint64_t value) { return g_variant_new_uint64(GUINT64_TO_BE(value)); }
 
 }  // namespace
 
@@ -179,7 +179,7 @@ std::string_view name(PayloadKind kind) { return kind == PayloadKind::os ? "os" 
 Variant Manifest::to_metadata() const {
   GVariantBuilder builder;
   g_variant_builder_init(&builder, G_VARIANT_TYPE("a{sv}"));
-  add(builder, kFormatKey, g_variant_new_uint32(GUINT32_TO_LE(format)));
+  add(builder, kFormatKey, g_variant_new_uint32(GUINT32_TO_BE(format)));
   add(builder, kKindKey, g_variant_new_string(std::string(name(kind)).c_str()));
   add(builder, kTargetKey, g_variant_new_string(target.name().c_str()));
   add(builder, kVersionKey, g_variant_new_string(version.text().c_str()));

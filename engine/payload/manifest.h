@@ -16,8 +16,8 @@ enum class PayloadKind { os, peripheral };
 std::string_view name(PayloadKind kind);
 
 // What a payload says of itself, inside the signed commit (keys `honeycomb.*` and `version` of the commit's metadata,
-// a{sv}). The numbers of `honeycomb.*` are little-endian on every machine, unlike libostree's own (the timestamp is
-// big-endian): so `ostree show --print-metadata-key` prints them as they are.
+// a{sv}). Numbers are big-endian on every machine, as libostree's own in a commit are: so
+// `ostree show --print-metadata-key` prints them right.
 struct Manifest {
   static constexpr std::uint32_t kFormat = 1;
 

@@ -57,11 +57,11 @@ TEST(Manifest, IsReadAsItWasWritten) {
   EXPECT_EQ(read->format, Manifest::kFormat);
 }
 
-TEST(Manifest, NumbersAreLittleEndianInTheCommit) {
+TEST(Manifest, NumbersAreBigEndianInTheCommit) {
   const Variant metadata = sample_manifest().to_metadata();
   std::uint64_t sequence = 0;
   ASSERT_TRUE(g_variant_lookup(metadata.get(), "honeycomb.sequence", "t", &sequence));
-  EXPECT_EQ(GUINT64_FROM_LE(sequence), 12u);
+  EXPECT_EQ(GUINT64_FROM_BE(sequence), 12u);
 }
 
 TEST(Manifest, WritingIsDeterministic) { EXPECT_EQ(commit_for(sample_manifest()), commit_for(sample_manifest())); }
@@ -76,7 +76,7 @@ TEST(Manifest, ForeignCommitIsNoPayload) {
 }
 
 TEST(Manifest, NewerFormatAsksForANewerEngine) {
-  EXPECT_THAT(refusal(commit_with(metadata_with("honeycomb.format", g_variant_new_uint32(GUINT32_TO_LE(2))))),
+  EXPECT_THAT(refusal(commit_with(metadata_with("honeycomb.format", g_variant_new_uint32(GUINT32_TO_BE(2))))),
               HasSubstr("format 2, this engine reads up to 1: a newer engine is needed"));
   EXPECT_THAT(refusal(commit_with(metadata_with("honeycomb.format", g_variant_new_uint32(0)))), HasSubstr("is 0"));
 }
@@ -113,7 +113,7 @@ TEST(Manifest, BadValuesAreNamed) {
       {"honeycomb.target", g_variant_new_string("../etc")},
       {"honeycomb.target", g_variant_new_string("ptz")},  // the kind says os
       {"version", g_variant_new_string("1/2")},
-      {"honeycomb.expires", g_variant_new_uint64(GUINT64_TO_LE(253'402'300'800))},
+      {"honeycomb.expires", g_variant_new_uint64(GUINT64_TO_BE(253'402'300'800))},
       {"honeycomb.requires", g_variant_new_parsed("{'../x': '1'}")},
       {"honeycomb.requires", g_variant_new_parsed("{'os': 'a b'}")},
       {"honeycomb.requires", g_variant_new_parsed("{'os': '1', 'os': '2'}")},

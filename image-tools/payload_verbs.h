@@ -1,0 +1,86 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/base/json.h"
+#include "engine/base/progress.h"
+#include "engine/base/stop.h"
+#include "engine/payload/keys.h"
+#include "engine/store/repository.h"
+
+// The verbs of hc-payload. Each one either fails and has changed nothing that counts, or gives a report.
+namespace hc {
+
+// What a verb has to say: `json` with --json, else `text`.
+struct Report {
+  Json json;
+  std::string text;
+  int exit_status = 0;
+};
+
+struct Work {
+  ProgressFn progress;
+  StopToken stop;
+};
+
+struct KeygenArgs {
+  std::string name;  // NAME.key and NAME.pub are written
+  std::vector<std::string> targets{"*"};
+};
+Result<Report> keygen(const KeygenArgs& args);
+
+struct SignArgs {
+  fs::path repo;
+  std::string what;  // a ref or a commit
+  std::vector<std::string> keys;
+};
+// Adds the signatures that are not there yet.
+Result<Report> sign(const SignArgs& args);
+
+struct BuildArgs {
+  fs::path tree;
+  fs::path repo;        // made (archive) where there is none
+  std::string target;   // empty: as metadata.json says
+  std::string version;  // empty: as metadata.json says
+  std::uint64_t sequence = 0;
+  std::vector<std::string> keys;
+  std::vector<std::string> compatible;  // empty: as metadata.json says
+  std::vector<std::string> required;    // "TARGET=VERSION"; empty: as metadata.json says
+  std::string expires;                  // empty: never; see parse_expiry()
+  fs::path changelog;
+  std::string branch = "stable";
+  std::optional<std::int64_t> timestamp;  // nothing: SOURCE_DATE_EPOCH, else the newest time of a file in the tree
+};
+// Commits the tree, signs the commit, and only then points the refs TARGET/VERSION and TARGET/BRANCH to it. Interrupted
+// anywhere, it has written no ref, or may be repeated. The same arguments and tree give the same commit.
+Result<Report> build(const BuildArgs& args, const Work& work);
+
+struct CheckArgs {
+  fs::path path;     // a tree, or with `what` a repository
+  std::string what;  // a ref or a commit
+};
+// The exit status of the report is that of Code::invalid where something is wrong.
+Result<Report> check(const CheckArgs& args, const Work& work);
+
+struct ShowArgs {
+  fs::path repo;
+  std::string what;
+  fs::path keyring;  // a directory with trust.d, revoked.d, blocked.d; empty: signatures are only counted
+};
+Result<Report> show(const ShowArgs& args);
+
+// Shared by the verbs.
+struct NamedKey {
+  std::string name;  // the file's name without its extension
+  PrivateKey key;
+};
+Result<std::vector<NamedKey>> load_keys(const std::vector<std::string>& paths);
+// Puts the signatures of `keys` beside `commit` where they are not there yet, and checks them as a node would.
+Status sign_commit(Repository& repository, const Commit& commit, const std::vector<NamedKey>& keys);
+// The commit that `what`, a full id or the exact name of a ref, stands for.
+Result<Commit> resolve(const Repository& repository, const std::string& what);
+
+}  // namespace hc

@@ -1,0 +1,151 @@
+#include "image-tools/tree_view.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "engine/base/text.h"
+
+namespace hc {
+namespace {
+
+Error failed(const char* what, const fs::path& path) {
+  return Error::from_errno(errno, std::string(what) + " " + printable(path.string()));
+}
+
+// Owner first: chown() clears setuid bits and capabilities.
+Status copy_attributes(const fs::path& from, const struct stat& info, const fs::path& to) {
+  if (::geteuid() == 0 && ::lchown(to.c_str(), info.st_uid, info.st_gid) != 0)
+    return failed("setting the owner of", to);
+  if (::chmod(to.c_str(), info.st_mode & 07777) != 0) return failed("setting the mode of", to);
+  const ssize_t size = ::llistxattr(from.c_str(), nullptr, 0);
+  if (size <= 0) return ok;  // none, or a file system without them
+  std::string names(static_cast<std::size_t>(size), '\0');
+  if (::llistxattr(from.c_str(), names.data(), names.size()) != size) return failed("reading the attributes of", from);
+  for (const std::string& name : split(std::string_view(names).substr(0, names.size() - 1), '\0')) {
+    std::string value(64 << 10, '\0');
+    const ssize_t length = ::lgetxattr(from.c_str(), name.c_str(), value.data(), value.size());
+    if (length < 0) return failed("reading the attributes of", from);
+    if (::lsetxattr(to.c_str(), name.c_str(), value.data(), static_cast<std::size_t>(length), 0) != 0)
+      return failed("setting the attributes of", to);
+  }
+  return ok;
+}
+
+Status copy_link(const fs::path& from, const fs::path& to) {
+  std::error_code error;
+  fs::copy_symlink(from, to, error);
+  if (error) return Error::from_errno(error.value(), "copying the symlink " + printable(from.string()));
+  return ok;
+}
+
+Status copy_content(const fs::path& from, const fs::path& to) {
+  std::error_code error;
+  fs::copy_file(from, to, error);
+  if (error) return Error::from_errno(error.value(), "copying " + printable(from.string()));
+  return ok;
+}
+
+// How a tree is mirrored: what becomes of each file and each directory.
+struct Mirror {
+  using Step = Status (*)(const fs::path& from, const struct stat& info, const fs::path& to);
+  Step file;
+  Step directory;
+  std::vector<fs::path> emptied;  // absolute
+  const ProgressFn& progress;
+  const StopToken& stop;
+  std::uint64_t entries = 0;
+
+  Status run(const fs::path& from, const fs::path& to) {
+    struct stat info {};
+    if (::lstat(from.c_str(), &info) != 0) return failed("reading", from);
+    if (!S_ISDIR(info.st_mode)) return file(from, info, to);
+    if (::mkdir(to.c_str(), 0700) != 0) return failed("making", to);
+    if (std::find(emptied.begin(), emptied.end(), from) == emptied.end()) {
+      for (const std::string& name : HC_TRY(list_dir(from))) {
+        if (stop.requested()) return Error(Code::cancelled, "stopped before anything was committed");
+        if (++entries % 256 == 0 && progress) progress({"reading", entries, 0, false});
+        HC_TRY(run(from / name, to / name));
+      }
+    }
+    return directory(from, info, to);
+  }
+};
+
+Status link_file(const fs::path& from, const struct stat& info, const fs::path& to) {
+  if (::linkat(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), 0) == 0) return ok;
+  if (S_ISLNK(info.st_mode)) {
+    HC_TRY(copy_link(from, to));
+    if (::geteuid() == 0 && ::lchown(to.c_str(), info.st_uid, info.st_gid) != 0)
+      return failed("setting the owner of", to);
+    return ok;
+  }
+  HC_TRY(copy_content(from, to));
+  return copy_attributes(from, info, to);
+}
+
+Status copy_normalised(const fs::path& from, const struct stat& info, const fs::path& to) {
+  if (S_ISLNK(info.st_mode)) return copy_link(from, to);
+  HC_TRY(copy_content(from, to));
+  if (::chmod(to.c_str(), (info.st_mode & S_IXUSR) != 0 ? 0755 : 0644) != 0) return failed("setting the mode of", to);
+  return ok;
+}
+
+Status open_directory(const fs::path& /*from*/, const struct stat& /*info*/, const fs::path& to) {
+  if (::chmod(to.c_str(), 0755) != 0) return failed("setting the mode of", to);
+  return ok;
+}
+
+// A directory that no other program looks into, beside the tree where that can be written: only there are hard links
+// possible. Its name is fixed, so that the next run finds what a killed one left.
+Result<fs::path> work_directory(const fs::path& tree) {
+  const fs::path parent = tree.parent_path();
+  if (::access(parent.c_str(), W_OK) != 0) {
+    std::string pattern = fs::temp_directory_path() / "hc-payload-XXXXXX";
+    if (::mkdtemp(pattern.data()) == nullptr) return failed("making", pattern);
+    return fs::path(pattern);
+  }
+  const fs::path directory = parent / ("." + tree.filename().string() + ".hc-payload");
+  if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) return failed("making", directory);
+  return directory;
+}
+
+}  // namespace
+
+Result<TreeView> TreeView::make(const fs::path& tree) {
+  const fs::path directory = HC_TRY(work_directory(tree));
+  UniqueFd lock(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!lock) return failed("opening", directory);
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0)
+    return Error(Code::busy, "another hc-payload is reading " + tree.string()).with_hint("try again when it has ended");
+  HC_TRY(remove_tree(directory / "tree"));
+  return TreeView(directory, std::move(lock));
+}
+
+Result<TreeView> TreeView::linked(const fs::path& tree, const std::vector<std::string>& emptied,
+                                  const ProgressFn& progress, const StopToken& stop) {
+  TreeView view = HC_TRY(make(tree));
+  Mirror mirror{link_file, copy_attributes, {}, progress, stop};
+  for (const std::string& name : emptied) mirror.emptied.push_back(tree / name);
+  HC_TRY(mirror.run(tree, view.path()));
+  return view;
+}
+
+Result<TreeView> TreeView::normalised(const fs::path& tree, const StopToken& stop) {
+  TreeView view = HC_TRY(make(tree));
+  const ProgressFn silent;
+  Mirror mirror{copy_normalised, open_directory, {}, silent, stop};
+  HC_TRY(mirror.run(tree, view.path()));
+  return view;
+}
+
+TreeView::~TreeView() {
+  if (lock_) static_cast<void>(remove_tree(directory_));
+}
+
+}  // namespace hc
