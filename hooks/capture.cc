@@ -74,7 +74,7 @@ void LiveLines::take(std::string_view part, bool ends) {
   if (!skipping_) {
     partial_ += part.substr(0, kLongestLine + 1 - std::min(kLongestLine + 1, partial_.size()));
     if (partial_.size() > kLongestLine) {
-      show(std::string(whole_end(std::string_view(partial_).substr(0, kLongestLine))) + " [...]");
+      show(std::string(whole_end(std::string_view{partial_}.substr(0, kLongestLine))) + " [...]");
       partial_.clear();
       skipping_ = true;
     } else if (ends) {
@@ -128,7 +128,7 @@ OutputCapture::Kept OutputCapture::kept() const {
   if (total_ <= kHead + kTail) return {printable(head_ + tail_), 0};
   const std::string_view head = whole_end(head_);
   const std::string_view tail =
-      whole_begin(std::string_view(tail_).substr(tail_.size() - std::min(tail_.size(), kTail)));
+      whole_begin(std::string_view{tail_}.substr(tail_.size() - std::min(tail_.size(), kTail)));
   const std::uint64_t dropped = total_ - head.size() - tail.size();
   return {printable(head) + "\n[... " + human_bytes(dropped) + " not kept ...]\n" + printable(tail), dropped};
 }

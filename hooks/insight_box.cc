@@ -86,7 +86,7 @@ void InsightBox::accept(std::string_view bytes) {
   keep(std::move(insight));
 }
 
-void InsightBox::note(std::string text) {
+void InsightBox::note(std::string_view text) {
   Insight insight;
   insight.name = "warn";
   insight.text = mask_.masked(text);

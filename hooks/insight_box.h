@@ -42,8 +42,8 @@ class InsightBox {
 
   // Takes what has arrived at `socket`, without waiting.
   void receive(const InsightSocket& socket);
-  void note(std::string text);  // something the runner has to say: a log at the level warn
-  std::vector<Insight> take();  // in the order it came
+  void note(std::string_view text);  // something the runner has to say: a log at the level warn
+  std::vector<Insight> take();       // in the order it came
 
  private:
   void accept(std::string_view bytes);

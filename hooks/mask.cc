@@ -52,7 +52,7 @@ std::size_t SecretMask::open_end(std::string_view text) const {
   for (std::size_t at = text.size() - std::min(text.size(), longest); at < text.size(); ++at) {
     const std::string_view end = text.substr(at);
     for (const std::string& secret : secrets_) {
-      if (secret.size() > end.size() && std::string_view(secret).starts_with(end)) return at;
+      if (secret.size() > end.size() && std::string_view{secret}.starts_with(end)) return at;
     }
   }
   return text.size();

@@ -62,7 +62,7 @@ std::optional<Channel> make_control() {
 std::string find_program(const std::string& name) {
   if (name.find('/') != std::string::npos) return name;
   for (const std::string& directory : split(kSystemPath, ':')) {
-    std::string candidate = directory + "/" + name;
+    std::string candidate = (fs::path(directory) / name).string();
     if (access(candidate.c_str(), X_OK) == 0) return candidate;
   }
   return name;
@@ -163,7 +163,7 @@ bool Run::start() {
 
   program_ = find_program(spec_.argv.front());
   std::vector<std::string> environment;
-  for (const auto& [key, value] : spec_.environment) environment.push_back(key + "=" + value);
+  for (const auto& [key, value] : spec_.environment) environment.push_back(std::string(key).append("=").append(value));
   std::vector<std::string> read_only;
   for (const fs::path& path : spec_.read_only) read_only.push_back(path.string());
   const auto argv = pointers(spec_.argv);

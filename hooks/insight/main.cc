@@ -89,7 +89,7 @@ int state(const std::vector<std::string>& words) {
   for (std::size_t i = 1; i < words.size(); ++i) {
     const std::size_t equals = words[i].find('=');
     const std::string value = fitting(words[i].substr(equals + 1));
-    send({"state", std::string_view(words[i]).substr(0, equals), 0, value});
+    send({"state", std::string_view{words[i]}.substr(0, equals), 0, value});
   }
   return 0;
 }
