@@ -44,6 +44,11 @@ Status check_entry(const BootEntry& entry) {
   HC_TRY(check_field("title", entry.title, kLongestField));
   HC_TRY(check_path("kernel", entry.kernel));
   if (!entry.initramfs.empty()) HC_TRY(check_path("initramfs", entry.initramfs));
+  // GRUB replaces a word like `*` by the names of its devices.
+  const std::size_t wildcard = entry.arguments.find_first_of("*?");
+  if (wildcard != std::string::npos)
+    return Error(Code::invalid, "the bootloader cannot pass on the kernel command line " + quote(entry.arguments) +
+                                    ": it may expand the character " + quote(entry.arguments.substr(wildcard, 1)));
   return check_field("kernel command line", entry.arguments, kLongestCommandLine);
 }
 

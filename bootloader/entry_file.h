@@ -16,8 +16,8 @@ enum class EntryStyle {
 };
 
 // Fails with Code::invalid, naming the field and the reason, where a bootloader could not hand `entry` to the kernel
-// unchanged: quotes, backslashes, control and non-ASCII characters, a path that is not absolute or holds a blank, a
-// command line above what kernels take.
+// unchanged: quotes, backslashes, control and non-ASCII characters, wildcards in the command line, a path that is not
+// absolute or holds a blank, a command line above what kernels take.
 Result<std::string> format_entry(const BootEntry& entry, EntryStyle style);
 // Reads what format_entry() wrote, and nothing else.
 Result<BootEntry> parse_entry(std::string_view text, EntryStyle style);

@@ -19,8 +19,8 @@ namespace hc {
 // A directory for one test, removed with everything in it.
 class TempDir {
  public:
-  TempDir() {
-    std::string name = (fs::temp_directory_path() / "hc-boot-XXXXXX").string();
+  explicit TempDir(const fs::path& parent = fs::temp_directory_path()) {
+    std::string name = (parent / "hc-boot-XXXXXX").string();
     if (!::mkdtemp(name.data())) std::abort();
     path_ = name;
   }

@@ -38,15 +38,15 @@ TEST_P(BootContract, AFreshNodeHasSlotAConfirmedAndNoTrial) {
 }
 
 TEST_P(BootContract, AnEntryComesBackAsItWasGiven) {
-  const BootEntry odd{"Tom & Jerry <2.4.0>; {x} | $HOME #1", "/honeycomb/b/vmlinuz", "",
-                      "a=b,c=d;e $x ${y} & | < > { } ( ) # ! ~ % @ ^ [*] ? = - _ + ` /x"};
+  const BootEntry odd{"Tom & Jerry <2.4.0>; {x} | $HOME #1 *?", "/honeycomb/b/vmlinuz", "",
+                      "a=b,c=d;e $x ${y} & | < > { } ( ) # ! ~ % @ ^ [x] = - _ + ` /x"};
   ASSERT_TRUE(boot().install_entry(Slot::b, odd));
   EXPECT_EQ(boot().entry(Slot::b).value(), odd);
   EXPECT_EQ(boot().entry(Slot::a).value(), entry_for(Slot::a));
 }
 
 TEST_P(BootContract, RefusesEntriesThatCannotReachTheKernelUnchanged) {
-  for (const char* bad : {"x='y'", "x=\"y z\"", "x=\\y", "x\ny", "x\ty", "x=\xc3\xa9"}) {
+  for (const char* bad : {"x='y'", "x=\"y z\"", "x=\\y", "x\ny", "x\ty", "x *", "x=?", "x=\xc3\xa9"}) {
     BootEntry entry = entry_for(Slot::b);
     entry.arguments = bad;
     const Status refused = boot().install_entry(Slot::b, entry);
