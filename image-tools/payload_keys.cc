@@ -85,7 +85,11 @@ Status sign_commit(Repository& repository, const Commit& commit, const std::vect
 }
 
 Result<Commit> resolve(const Repository& repository, const std::string& what) {
-  if (Commit::looks_like(what)) return Commit::parse(what);
+  if (Commit::looks_like(what)) {
+    const Commit id = HC_TRY(Commit::parse(what));
+    if (HC_TRY(repository.has_commit(id))) return id;
+    return Error(Code::invalid, "there is no commit " + id.brief() + " in this repository");
+  }
   const std::optional<Commit> commit = HC_TRY(repository.ref(what));
   if (commit) return *commit;
   constexpr std::size_t kMostNames = 10;

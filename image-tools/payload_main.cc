@@ -55,7 +55,9 @@ void add_build(CLI::App& app, Request& request) {
   verb->add_option("TREE", args.tree, "The directory that becomes the payload")->required();
   verb->add_option("--target", args.target, "`os`, or the peripheral (default: as metadata.json says)");
   verb->add_option("--version", args.version, "The version (peripheral: as metadata.json says)");
-  verb->add_option("--sequence", args.sequence, "A number larger than that of every release before")->required();
+  verb->add_option("--sequence", args.sequence, "A number larger than that of every release before")
+      ->required()
+      ->check(CLI::PositiveNumber);
   verb->add_option("--key", args.keys, "A private key to sign with; may be given several times")
       ->required()
       ->expected(1)
