@@ -85,6 +85,7 @@ class RealNode(unittest.TestCase):
         run("hc-sandbox", "init", self.node, "--repo", self.work / "repo", "--version", "1.0",
             "--trust", self.work / "release.pub")
         self.addCleanup(remove, self.node)
+        self.os("remote", "add", "origin", self.work / "repo")
 
     def os(self, *words, status=0):
         return json.loads(run("hc-os", "--sysroot", self.node, "--json", *words, status=status))
