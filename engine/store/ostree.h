@@ -23,24 +23,25 @@ inline Variant variant_of(std::string_view bytes, const char* type) {
   return Variant(g_variant_ref_sink(g_variant_new_from_bytes(G_VARIANT_TYPE(type), copy.get(), FALSE)));
 }
 
-inline std::string bytes_of(GVariant* variant) {
+inline std::string serialized(GVariant* variant) {
   return {static_cast<const char*>(g_variant_get_data(variant)), g_variant_get_size(variant)};
 }
 
-// One libostree transaction; what was not committed is given up at the end of the scope.
-class Transaction {
+// One libostree transaction (the name of the class leaves that word to the engine); what was not committed is given up
+// at the end of the scope.
+class RepoWrite {
  public:
-  static Result<Transaction> begin(OstreeRepo* repo, GCancellable* stop) {
+  static Result<RepoWrite> begin(OstreeRepo* repo, GCancellable* stop) {
     GErr err;
     if (!ostree_repo_prepare_transaction(repo, nullptr, stop, err))
       return failed(err, "opening the repository to write");
-    return Transaction(repo);
+    return RepoWrite(repo);
   }
-  Transaction(Transaction&& other) noexcept : repo_(std::exchange(other.repo_, nullptr)) {}
-  Transaction(const Transaction&) = delete;
-  Transaction& operator=(const Transaction&) = delete;
-  Transaction& operator=(Transaction&&) = delete;
-  ~Transaction() {
+  RepoWrite(RepoWrite&& other) noexcept : repo_(std::exchange(other.repo_, nullptr)) {}
+  RepoWrite(const RepoWrite&) = delete;
+  RepoWrite& operator=(const RepoWrite&) = delete;
+  RepoWrite& operator=(RepoWrite&&) = delete;
+  ~RepoWrite() {
     if (repo_) ostree_repo_abort_transaction(repo_, nullptr, nullptr);
   }
 
@@ -53,7 +54,7 @@ class Transaction {
   }
 
  private:
-  explicit Transaction(OstreeRepo* repo) : repo_(repo) {}
+  explicit RepoWrite(OstreeRepo* repo) : repo_(repo) {}
   OstreeRepo* repo_;
 };
 

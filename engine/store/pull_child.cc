@@ -89,7 +89,7 @@ Status fetch_and_keep(const PullOrder& order) {
   GErr err;
   const GRef<OstreeRepo> repo = adopt(ostree_repo_open_at(kRepositoryFd, ".", nullptr, err));
   if (!repo) return failed(err, "opening the repository");
-  Transaction transaction = HC_TRY(Transaction::begin(repo.get(), nullptr));
+  RepoWrite write = HC_TRY(RepoWrite::begin(repo.get(), nullptr));
   Status fetched = order.is_local ? import_local(repo.get(), order, report_progress) : fetch_http(repo.get(), order);
   // libostree takes the mark away before the objects are on the disk.
   GErr mark_err;
@@ -97,7 +97,7 @@ Status fetch_and_keep(const PullOrder& order) {
     return failed(mark_err, "marking commit " + order.commit.brief() + " as incomplete");
   // What did arrive was checked, each object by itself: kept, so that the next try starts from there.
   report_progress("write", 0, 0);
-  Status kept = transaction.commit(nullptr);
+  Status kept = write.commit(nullptr);
   return fetched ? kept : fetched;
 }
 

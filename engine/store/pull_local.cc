@@ -5,7 +5,7 @@
 #include <chrono>
 
 #include "engine/base/text.h"
-#include "engine/store/tree_walk.h"
+#include "engine/store/commit_walk.h"
 
 namespace hc {
 namespace {
@@ -22,12 +22,12 @@ class Import {
   Status run() {
     const StopToken never;
     // The walk reads a directory's object only after its visit, which brings it here.
-    HC_TRY(TreeWalk(to_, never).run(order_.commit, "", [this](const TreeEntry& e) { return visit(e); }));
+    HC_TRY(CommitWalk(to_, never).run(order_.commit, "", [this](const CommitEntry& e) { return visit(e); }));
     return ok;
   }
 
  private:
-  Status visit(const TreeEntry& entry) {
+  Status visit(const CommitEntry& entry) {
     if (!entry.is_directory) return object(OSTREE_OBJECT_TYPE_FILE, entry.checksum, entry.path);
     HC_TRY(object(OSTREE_OBJECT_TYPE_DIR_META, entry.dirmeta, entry.path));
     return object(OSTREE_OBJECT_TYPE_DIR_TREE, entry.checksum, entry.path);

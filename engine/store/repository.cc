@@ -139,7 +139,17 @@ Result<CommitObject> Repository::commit_object(const Commit& commit) const {
   if (!ostree_repo_read_commit_detached_metadata(repo_.get(), commit.hex().c_str(), out(detached), nullptr,
                                                  detached_err))
     return failed(detached_err, "reading the signatures of commit " + commit.brief());
-  return CommitObject{bytes_of(object.get()), detached ? bytes_of(detached.get()) : std::string()};
+  return CommitObject{serialized(object.get()), detached ? serialized(detached.get()) : std::string()};
+}
+
+std::string Repository::version(const Commit& commit) const {
+  Variant object;
+  if (!ostree_repo_load_variant(repo_.get(), OSTREE_OBJECT_TYPE_COMMIT, commit.hex().c_str(), out(object), nullptr))
+    return {};
+  const Variant metadata(g_variant_get_child_value(object.get(), 0));
+  const char* version = nullptr;
+  if (!g_variant_lookup(metadata.get(), OSTREE_COMMIT_META_KEY_VERSION, "&s", &version)) return {};
+  return version;
 }
 
 Status Repository::put_commit(const VerifiedPayload& payload, const CommitObject& object) {
@@ -157,20 +167,20 @@ Status Repository::put_commit(const VerifiedPayload& payload, const CommitObject
     // The mark must be on the disk before the object that it speaks of.
     HC_TRY(sync_dir(fs::path("/proc/self/fd") / std::to_string(ostree_repo_get_dfd(repo_.get())) / "state"));
   }
-  Transaction transaction = HC_TRY(Transaction::begin(repo_.get(), nullptr));
+  RepoWrite write = HC_TRY(RepoWrite::begin(repo_.get(), nullptr));
   const Variant commit = variant_of(object.bytes, OSTREE_COMMIT_GVARIANT_STRING);
   GErr err;
   if (!ostree_repo_write_metadata(repo_.get(), OSTREE_OBJECT_TYPE_COMMIT, hex.c_str(), commit.get(), nullptr, nullptr,
                                   err))
     return failed(err, "storing commit " + payload.commit().brief());
   HC_TRY(write_detached(repo_.get(), payload.commit(), object.detached));
-  return transaction.commit(nullptr);
+  return write.commit(nullptr);
 }
 
 Status Repository::set_detached(const Commit& commit, std::string_view detached) {
-  Transaction transaction = HC_TRY(Transaction::begin(repo_.get(), nullptr));
+  RepoWrite write = HC_TRY(RepoWrite::begin(repo_.get(), nullptr));
   HC_TRY(write_detached(repo_.get(), commit, detached));
-  return transaction.commit(nullptr);
+  return write.commit(nullptr);
 }
 
 }  // namespace hc

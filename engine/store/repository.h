@@ -49,6 +49,8 @@ class Repository {
   Result<bool> has_commit(const Commit& commit) const;   // the object, complete or partial
   Result<bool> is_complete(const Commit& commit) const;  // with every object it names
   Result<CommitObject> commit_object(const Commit& commit) const;
+  // The version that the commit names; empty where it names none or is not here.
+  std::string version(const Commit& commit) const;
   // Stores a verified commit object and its detached metadata, marked partial until pull() completes it.
   Status put_commit(const VerifiedPayload& payload, const CommitObject& object);
 

@@ -47,7 +47,7 @@ Result<Commit> Repository::commit_tree(const fs::path& tree, GVariant* metadata,
                                        const ProgressFn& progress, const StopToken& stop) {
   // Keeps a floating dictionary alive however this ends.
   const Variant kept(metadata ? g_variant_ref_sink(metadata) : nullptr);
-  Transaction transaction = HC_TRY(Transaction::begin(repo_.get(), stop.cancellable()));
+  RepoWrite write = HC_TRY(RepoWrite::begin(repo_.get(), stop.cancellable()));
   CommitRun run{options.root_owned, &progress, 0};
   const GRef<GFile> root = HC_TRY(write_tree(repo_.get(), tree, run, stop));
   GText checksum;
@@ -56,7 +56,7 @@ Result<Commit> Repository::commit_tree(const fs::path& tree, GVariant* metadata,
                                           OSTREE_REPO_FILE(root.get()), static_cast<guint64>(options.timestamp),
                                           out(checksum), stop.cancellable(), err))
     return failed(err, "writing the commit of " + tree.string());
-  HC_TRY(transaction.commit(stop.cancellable()));
+  HC_TRY(write.commit(stop.cancellable()));
   return Commit::parse(checksum.get());
 }
 

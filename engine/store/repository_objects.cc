@@ -5,9 +5,9 @@
 #include <set>
 
 #include "engine/base/text.h"
+#include "engine/store/commit_walk.h"
 #include "engine/store/ostree.h"
 #include "engine/store/repository.h"
-#include "engine/store/tree_walk.h"
 
 namespace hc {
 namespace {
@@ -35,7 +35,7 @@ struct Object {
 using Objects = std::set<std::pair<OstreeObjectType, std::string>>;
 
 template <typename Use>
-Status each_new_object(const TreeEntry& entry, Objects& seen, const Use& use) {
+Status each_new_object(const CommitEntry& entry, Objects& seen, const Use& use) {
   const auto once = [&](OstreeObjectType type, const std::string& checksum) -> Status {
     if (!seen.emplace(type, checksum).second) return ok;
     return use(Object{type, checksum, entry.path});
@@ -77,7 +77,7 @@ Result<bool> Repository::is_complete(const Commit& commit) const {
     complete = false;
     return Error(Code::io, "incomplete");
   };
-  const Result<bool> walked = TreeWalk(repo_.get(), StopToken()).run(commit, "", [&](const TreeEntry& e) {
+  const Result<bool> walked = CommitWalk(repo_.get(), StopToken()).run(commit, "", [&](const CommitEntry& e) {
     return each_new_object(e, seen, look);
   });
   if (!walked && complete) return walked.error();
@@ -122,8 +122,9 @@ Status Repository::fsck(const Commit& commit, const ProgressFn& progress, const 
     return object.type == OSTREE_OBJECT_TYPE_DIR_TREE ? Status(Error(Code::io, "unreadable")) : Status(ok);
   };
   HC_TRY(test(Object{OSTREE_OBJECT_TYPE_COMMIT, commit.hex(), ""}));
-  const Result<bool> walked =
-      TreeWalk(repo_.get(), stop).run(commit, "", [&](const TreeEntry& e) { return each_new_object(e, seen, test); });
+  const Result<bool> walked = CommitWalk(repo_.get(), stop).run(commit, "", [&](const CommitEntry& e) {
+    return each_new_object(e, seen, test);
+  });
   if (bad > 0) return damaged(commit, faults, bad);
   if (!walked) return walked.error();
   return ok;
@@ -131,7 +132,7 @@ Status Repository::fsck(const Commit& commit, const ProgressFn& progress, const 
 
 Result<std::optional<std::string>> Repository::read_file(const Commit& commit, const std::string& path,
                                                          std::uint64_t limit) const {
-  const std::optional<TreeEntry> found = HC_TRY(TreeWalk(repo_.get(), StopToken()).find(commit, path));
+  const std::optional<CommitEntry> found = HC_TRY(CommitWalk(repo_.get(), StopToken()).find(commit, path));
   if (!found) return std::optional<std::string>();
   if (found->is_directory)
     return Error(Code::invalid, quote(path) + " of commit " + commit.brief() + " is no regular file");
@@ -158,7 +159,7 @@ Result<std::optional<std::string>> Repository::read_file(const Commit& commit, c
 Result<bool> Repository::checkout(const Commit& commit, const std::string& subdirectory,
                                   const fs::path& destination) const {
   const StopToken never;
-  const std::optional<TreeEntry> found = HC_TRY(TreeWalk(repo_.get(), never).find(commit, subdirectory));
+  const std::optional<CommitEntry> found = HC_TRY(CommitWalk(repo_.get(), never).find(commit, subdirectory));
   if (!found || !found->is_directory) return false;
   const std::string start = "/" + found->path;
   const fs::path part = destination.parent_path() / ("." + destination.filename().string() + ".part");

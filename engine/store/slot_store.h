@@ -45,10 +45,18 @@ class SlotStore {
   // the repository.
   virtual Result<SlotSpace> space_for(const VerifiedPayload& payload) = 0;
 
+  // Looks, changing nothing, whether stage() into `slot` would be refused; meant to be asked before any hook runs. Ok:
+  // what people should know about the change, one sentence each. REQUIRES: the commit is complete in the repository.
+  virtual Result<std::vector<std::string>> rehearse(Slot slot, const VerifiedPayload& payload) {
+    (void)slot;
+    (void)payload;
+    return std::vector<std::string>();
+  }
+
   // Installs `payload` beside what both slots hold and then points `slot` to it; what `slot` held before stays on the
-  // disk under its id until release() (so that restore() can bring it back). /etc is merged from the other slot's
-  // content (three-way, local wins). `extra_args`: kernel arguments that the payload itself asks for are followed by
-  // those that belong to this node. Ok: durable. Repeating it after a crash adds no second copy.
+  // disk under its id until release() (so that restore() can bring it back). OS: /etc is merged from the other slot's
+  // content (three-way, local wins), and the kernel arguments that the payload asks for are followed by those of this
+  // node. Ok: durable. Repeating it after a crash adds no second copy.
   virtual Result<SlotContent> stage(Slot slot, const VerifiedPayload& payload, const ProgressFn& progress,
                                     const StopToken& stop) = 0;
 

@@ -20,11 +20,13 @@ class TrustPolicy {
   static VerifiedPayload vouch(const Commit& commit) { return VerifiedPayload(commit); }
 };
 
-// A directory that is gone when the test ends.
+// A directory that is gone when the test ends; in memory where there is such a place, because libostree freezes the
+// file system of a sysroot's /boot, which must not be the machine's own.
 class TempDir {
  public:
   TempDir() {
-    std::string path = (fs::temp_directory_path() / "hc-store-XXXXXX").string();
+    const fs::path base = fs::is_directory("/dev/shm") ? fs::path("/dev/shm") : fs::temp_directory_path();
+    std::string path = (base / "hc-store-XXXXXX").string();
     path_ = ::mkdtemp(path.data());
   }
   ~TempDir() {

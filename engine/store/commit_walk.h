@@ -10,7 +10,7 @@
 // The tree that a commit describes, entry by entry, read from the repository's own objects.
 namespace hc {
 
-struct TreeEntry {
+struct CommitEntry {
   std::string path;  // relative to the root; empty for the root itself
   bool is_directory = false;
   std::string checksum;  // of the file's content object, or of the directory's tree object
@@ -19,19 +19,19 @@ struct TreeEntry {
 
 // Calls `visit` for each entry below `start` ("" is the root; a directory comes before what it contains, names sorted).
 // Ok with false: there is no such directory. Total on damaged objects: what does not read as a tree is an error.
-class TreeWalk {
+class CommitWalk {
  public:
-  using Visit = std::function<Status(const TreeEntry&)>;
+  using Visit = std::function<Status(const CommitEntry&)>;
 
-  TreeWalk(OstreeRepo* repo, const StopToken& stop) : repo_(repo), stop_(stop) {}
+  CommitWalk(OstreeRepo* repo, const StopToken& stop) : repo_(repo), stop_(stop) {}
 
   Result<bool> run(const Commit& commit, const std::string& start, const Visit& visit) const;
 
   // The one entry at `path` ("" is the root), or nothing. Symlinks are entries, not followed.
-  Result<std::optional<TreeEntry>> find(const Commit& commit, const std::string& path) const;
+  Result<std::optional<CommitEntry>> find(const Commit& commit, const std::string& path) const;
 
  private:
-  Status walk(const TreeEntry& directory, unsigned depth, const Visit& visit) const;
+  Status walk(const CommitEntry& directory, unsigned depth, const Visit& visit) const;
   Result<Variant> tree(const std::string& checksum) const;
 
   OstreeRepo* repo_;
@@ -39,10 +39,10 @@ class TreeWalk {
 };
 
 // Owner, mode and, for a symlink, target of an entry, with its extended attributes (a(ayay)).
-struct EntryInfo {
+struct CommitEntryInfo {
   GRef<GFileInfo> info;
   Variant xattrs;
 };
-Result<EntryInfo> entry_info(OstreeRepo* repo, const TreeEntry& entry);
+Result<CommitEntryInfo> entry_info(OstreeRepo* repo, const CommitEntry& entry);
 
 }  // namespace hc

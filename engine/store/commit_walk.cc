@@ -1,4 +1,4 @@
-#include "engine/store/tree_walk.h"
+#include "engine/store/commit_walk.h"
 
 #include "engine/base/text.h"
 
@@ -20,13 +20,13 @@ std::string joined(const std::string& directory, const char* name) {
 }
 
 // The entry called `name` in a tree object (a(say)a(sayay)).
-std::optional<TreeEntry> child(GVariant* tree, const std::string& parent, const std::string& name) {
+std::optional<CommitEntry> child(GVariant* tree, const std::string& parent, const std::string& name) {
   const Variant files(g_variant_get_child_value(tree, 0));
   for (gsize i = 0; i < g_variant_n_children(files.get()); ++i) {
     const char* entry = nullptr;
     Variant checksum;
     g_variant_get_child(files.get(), i, "(&s@ay)", &entry, static_cast<GVariant**>(out(checksum)));
-    if (name == entry) return TreeEntry{joined(parent, entry), false, hex_of(checksum.get()), {}};
+    if (name == entry) return CommitEntry{joined(parent, entry), false, hex_of(checksum.get()), {}};
   }
   const Variant directories(g_variant_get_child_value(tree, 1));
   for (gsize i = 0; i < g_variant_n_children(directories.get()); ++i) {
@@ -35,14 +35,14 @@ std::optional<TreeEntry> child(GVariant* tree, const std::string& parent, const 
     Variant meta;
     g_variant_get_child(directories.get(), i, "(&s@ay@ay)", &entry, static_cast<GVariant**>(out(contents)),
                         static_cast<GVariant**>(out(meta)));
-    if (name == entry) return TreeEntry{joined(parent, entry), true, hex_of(contents.get()), hex_of(meta.get())};
+    if (name == entry) return CommitEntry{joined(parent, entry), true, hex_of(contents.get()), hex_of(meta.get())};
   }
   return std::nullopt;
 }
 
 }  // namespace
 
-Result<Variant> TreeWalk::tree(const std::string& checksum) const {
+Result<Variant> CommitWalk::tree(const std::string& checksum) const {
   Variant tree;
   GErr err;
   if (checksum.empty() ||
@@ -54,7 +54,7 @@ Result<Variant> TreeWalk::tree(const std::string& checksum) const {
   return tree;
 }
 
-Status TreeWalk::walk(const TreeEntry& directory, unsigned depth, const Visit& visit) const {
+Status CommitWalk::walk(const CommitEntry& directory, unsigned depth, const Visit& visit) const {
   if (stop_.requested()) return Error(Code::cancelled, "stopped on request");
   if (depth > kMaxDepth) return Error(Code::invalid, quote(directory.path) + " lies too deep");
   HC_TRY(visit(directory));
@@ -64,7 +64,7 @@ Status TreeWalk::walk(const TreeEntry& directory, unsigned depth, const Visit& v
     const char* name = nullptr;
     Variant checksum;
     g_variant_get_child(files.get(), i, "(&s@ay)", &name, static_cast<GVariant**>(out(checksum)));
-    HC_TRY(visit(TreeEntry{joined(directory.path, name), false, hex_of(checksum.get()), {}}));
+    HC_TRY(visit(CommitEntry{joined(directory.path, name), false, hex_of(checksum.get()), {}}));
   }
   const Variant directories(g_variant_get_child_value(contents.get(), 1));
   for (gsize i = 0; i < g_variant_n_children(directories.get()); ++i) {
@@ -78,17 +78,17 @@ Status TreeWalk::walk(const TreeEntry& directory, unsigned depth, const Visit& v
   return ok;
 }
 
-Result<std::optional<TreeEntry>> TreeWalk::find(const Commit& commit, const std::string& path) const {
+Result<std::optional<CommitEntry>> CommitWalk::find(const Commit& commit, const std::string& path) const {
   Variant object;
   GErr err;
   if (!ostree_repo_load_variant(repo_, OSTREE_OBJECT_TYPE_COMMIT, commit.hex().c_str(), out(object), err))
     return failed(err, "reading commit " + commit.brief());
   const Variant root(g_variant_get_child_value(object.get(), 6));
   const Variant meta(g_variant_get_child_value(object.get(), 7));
-  std::optional<TreeEntry> entry = TreeEntry{"", true, hex_of(root.get()), hex_of(meta.get())};
+  std::optional<CommitEntry> entry = CommitEntry{"", true, hex_of(root.get()), hex_of(meta.get())};
   for (const std::string& part : split(path, '/')) {
     if (part.empty()) continue;
-    if (!entry->is_directory) return std::optional<TreeEntry>();
+    if (!entry->is_directory) return std::optional<CommitEntry>();
     const Variant contents = HC_TRY(tree(entry->checksum));
     entry = child(contents.get(), entry->path, part);
     if (!entry) break;
@@ -96,15 +96,15 @@ Result<std::optional<TreeEntry>> TreeWalk::find(const Commit& commit, const std:
   return entry;
 }
 
-Result<bool> TreeWalk::run(const Commit& commit, const std::string& start, const Visit& visit) const {
-  const std::optional<TreeEntry> entry = HC_TRY(find(commit, start));
+Result<bool> CommitWalk::run(const Commit& commit, const std::string& start, const Visit& visit) const {
+  const std::optional<CommitEntry> entry = HC_TRY(find(commit, start));
   if (!entry || !entry->is_directory) return false;
   HC_TRY(walk(*entry, 0, visit));
   return true;
 }
 
-Result<EntryInfo> entry_info(OstreeRepo* repo, const TreeEntry& entry) {
-  EntryInfo result;
+Result<CommitEntryInfo> entry_info(OstreeRepo* repo, const CommitEntry& entry) {
+  CommitEntryInfo result;
   GErr err;
   if (!entry.is_directory) {
     if (!ostree_repo_load_file(repo, entry.checksum.c_str(), nullptr, out(result.info), out(result.xattrs), nullptr,

@@ -1,0 +1,114 @@
+#include "engine/store/deployments.h"
+
+#include <chrono>
+#include <thread>
+
+namespace hc {
+namespace {
+
+constexpr int kLockWaitMs = 3000;
+constexpr int kLockTickMs = 50;
+
+using Strings = Handle<char*, g_strfreev>;
+
+Strings to_strv(const KernelArguments& arguments) {
+  Strings list(g_new0(char*, arguments.size() + 1));
+  for (std::size_t i = 0; i < arguments.size(); ++i) list.get()[i] = g_strdup(arguments[i].c_str());
+  return list;
+}
+
+}  // namespace
+
+Status Deployments::reload() {
+  GErr err;
+  if (!ostree_sysroot_load_if_changed(sysroot_, nullptr, nullptr, err)) return failed(err, "reading the deployments");
+  return ok;
+}
+
+std::vector<Deployment> Deployments::list() const {
+  const PtrArray all(ostree_sysroot_get_deployments(sysroot_));
+  std::vector<Deployment> list;
+  for (guint i = 0; i < all->len; ++i)
+    list.push_back(retain(static_cast<OstreeDeployment*>(g_ptr_array_index(all.get(), i))));
+  return list;
+}
+
+Deployment Deployments::find(const std::string& wanted) const {
+  for (const Deployment& deployment : list())
+    if (is_ours(deployment) && id(deployment) == wanted) return deployment;
+  return {};
+}
+
+Deployment Deployments::booted() const { return retain(ostree_sysroot_get_booted_deployment(sysroot_)); }
+
+bool Deployments::is_ours(const Deployment& deployment) const {
+  return stateroot_ == ostree_deployment_get_osname(deployment.get());
+}
+
+std::string Deployments::id(const Deployment& deployment) {
+  return std::string(ostree_deployment_get_csum(deployment.get())) + "." +
+         std::to_string(ostree_deployment_get_deployserial(deployment.get()));
+}
+
+std::string Deployments::boot_checksum(const Deployment& deployment) {
+  return ostree_deployment_get_bootcsum(deployment.get());
+}
+
+Result<KernelArguments> Deployments::arguments(const Deployment& deployment) {
+  const char* options = ostree_bootconfig_parser_get(ostree_deployment_get_bootconfig(deployment.get()), "options");
+  return split_arguments(options ? options : "");
+}
+
+Result<Deployment> Deployments::deploy(const std::string& commit, const KernelArguments& arguments,
+                                       const Deployment& merge, const StopToken& stop) {
+  const KeyFile origin(ostree_sysroot_origin_new_from_refspec(sysroot_, commit.c_str()));
+  const Strings words = to_strv(arguments);
+  Deployment deployment;
+  GErr err;
+  if (!ostree_sysroot_deploy_tree(sysroot_, stateroot_.c_str(), commit.c_str(), origin.get(), merge.get(), words.get(),
+                                  out(deployment), stop.cancellable(), err))
+    return failed(err, "installing commit " + commit.substr(0, 12));
+  return deployment;
+}
+
+Deployment Deployments::with_arguments(const Deployment& deployment, const KernelArguments& arguments) {
+  Deployment copy = adopt(ostree_deployment_clone(deployment.get()));
+  ostree_bootconfig_parser_set(ostree_deployment_get_bootconfig(copy.get()), "options",
+                               join_arguments(arguments).c_str());
+  return copy;
+}
+
+Status Deployments::write(const std::vector<Deployment>& wanted) {
+  const PtrArray array(g_ptr_array_new());
+  std::vector<std::string> ids;
+  for (const Deployment& deployment : wanted) {
+    g_ptr_array_add(array.get(), deployment.get());
+    ids.push_back(id(deployment));
+  }
+  OstreeSysrootWriteDeploymentsOpts options{};
+  options.do_postclean = FALSE;  // one file that cannot be removed would make this fail for ever
+  GErr err;
+  const bool written =
+      ostree_sysroot_write_deployments_with_options(sysroot_, array.get(), &options, nullptr, err) != FALSE;
+  HC_TRY(reload());
+  std::vector<std::string> now;
+  for (const Deployment& deployment : list()) now.push_back(id(deployment));
+  if (now == ids) return ok;
+  if (!written) return failed(err, "writing the list of deployments");
+  return Error(Code::io, "the list of deployments is not what was written");
+}
+
+Result<SysrootLock> SysrootLock::take(OstreeSysroot* sysroot) {
+  // Children of a process that was killed a moment ago hold its lock until they notice.
+  for (int waited = 0; waited <= kLockWaitMs; waited += kLockTickMs) {
+    gboolean acquired = FALSE;
+    GErr err;
+    if (!ostree_sysroot_try_lock(sysroot, &acquired, err)) return failed(err, "locking the system's deployments");
+    if (acquired) return SysrootLock(sysroot);
+    std::this_thread::sleep_for(std::chrono::milliseconds(kLockTickMs));
+  }
+  return Error(Code::busy, "another program changes the system's deployments now")
+      .with_hint("wait until it has ended (`ostree admin`?), then try again");
+}
+
+}  // namespace hc
