@@ -116,8 +116,9 @@ Result<std::optional<Ended>> backward(Transaction& t, Machine& m, const StopToke
   return std::optional<Ended>();
 }
 
-// Each part can be repeated, so a crash here costs nothing: the journal says `done` until all is done. What can wait for tidy() is no
-// reason to keep the journal, but for the refs of a confirmed version: without them the history could not return to it.
+// Each part can be repeated, so a crash here costs nothing: the journal says `done` until all is done. What can wait
+// for tidy() is no reason to keep the journal, but for the refs of a confirmed version: without them the history could
+// not return to it.
 Status finish(Transaction& t, Machine& m) {
   HC_TRY(save(t, m));
   const bool confirmed = t.outcome == Outcome::confirmed;

@@ -3,7 +3,6 @@
 namespace hc {
 
 Status OsSlots::install_entry(Slot slot) {
-  HC_TRY(store_.install_boot_files(slot));
   const BootFiles files = HC_TRY(store_.boot_files(slot));
   const BootEntry wanted{files.title, files.kernel, files.initramfs, files.arguments};
   const std::optional<BootEntry> have = HC_TRY(boot_.entry(slot));

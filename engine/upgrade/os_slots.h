@@ -13,6 +13,9 @@ class OsSlots final : public SlotStore {
 
   Result<std::optional<SlotContent>> content(Slot slot) override { return store_.content(slot); }
   Result<SlotSpace> space_for(const VerifiedPayload& payload) override { return store_.space_for(payload); }
+  Result<std::vector<std::string>> rehearse(Slot slot, const VerifiedPayload& payload) override {
+    return store_.rehearse(slot, payload);
+  }
   Result<SlotContent> stage(Slot slot, const VerifiedPayload& payload, const ProgressFn& progress,
                             const StopToken& stop) override;
   Status check(Slot slot, const Commit& commit, const ProgressFn& progress, const StopToken& stop) override;

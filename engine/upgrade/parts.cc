@@ -18,7 +18,7 @@ std::string bootloader_kind(const Node& node, const Settings& settings) {
 
 }  // namespace
 
-Status Upgrader::Parts::open_all() {
+Status NodeParts::open_all() {
   settings = HC_TRY(Settings::load(node.etc / "honeycomb.conf"));
   os_store = HC_TRY(OsStore::open(node.sysroot, node.stateroot));
   boot = HC_TRY(make_boot_control(bootloader_kind(node, settings), node.boot));
@@ -28,7 +28,7 @@ Status Upgrader::Parts::open_all() {
   return learn_what_is_in_use();
 }
 
-Result<std::vector<Target>> Upgrader::Parts::targets() const {
+Result<std::vector<Target>> NodeParts::targets() const {
   std::vector<Target> found = {Target::os()};
   for (const std::string& entry : HC_TRY(list_dir(node.state / "peripherals"))) {
     if (auto target = Target::parse(entry)) found.push_back(std::move(target).value());
@@ -36,7 +36,7 @@ Result<std::vector<Target>> Upgrader::Parts::targets() const {
   return found;
 }
 
-Result<Upgrader::Parts::TargetParts*> Upgrader::Parts::target(const Target& target) {
+Result<NodeParts::TargetParts*> NodeParts::target(const Target& target) {
   TargetParts& parts = targets_[target];
   if (parts.slots != nullptr) return &parts;
   if (target.is_os()) {
@@ -51,13 +51,13 @@ Result<Upgrader::Parts::TargetParts*> Upgrader::Parts::target(const Target& targ
   return &parts;
 }
 
-Result<std::optional<Slot>> Upgrader::Parts::in_use(const Target& target) {
+Result<std::optional<Slot>> NodeParts::in_use(const Target& target) {
   if (target.is_os()) return node.booted;
   TargetParts* parts = HC_TRY(this->target(target));
   return parts->choice->confirmed();
 }
 
-Result<Side> Upgrader::Parts::side(const Target& target, Slot slot) {
+Result<Side> NodeParts::side(const Target& target, Slot slot) {
   TargetParts* parts = HC_TRY(this->target(target));
   const std::optional<SlotContent> content = HC_TRY(parts->slots->content(slot));
   if (!content) return Side{slot, "", "", 0};
@@ -68,7 +68,7 @@ Result<Side> Upgrader::Parts::side(const Target& target, Slot slot) {
   return side;
 }
 
-Status Upgrader::Parts::learn_what_is_in_use() {
+Status NodeParts::learn_what_is_in_use() {
   source->in_use.clear();
   for (const Target& target : HC_TRY(targets())) {
     NodeSource::InUse& use = source->in_use[target.name()];
@@ -86,7 +86,7 @@ Status Upgrader::Parts::learn_what_is_in_use() {
 
 // On a trial boot the checks must have been good for soak_s in a row before deadline_s is over: services need time to
 // come up, and a system that falls over after a minute must not be confirmed.
-HealthReport Upgrader::Parts::run_health(const Transaction& t, const Listener& listener, const StopToken& stop) {
+HealthReport NodeParts::run_health(const Transaction& t, const Listener& listener, const StopToken& stop) {
   HealthPlan plan;
   plan.directories = {node.lib / "health.d", node.etc / "health.d"};
   plan.root = node.root;
@@ -112,7 +112,7 @@ HealthReport Upgrader::Parts::run_health(const Transaction& t, const Listener& l
   }
 }
 
-Result<Machine> Upgrader::Parts::machine(const Target& target, const HookBook& book, const Listener& listener) {
+Result<Machine> NodeParts::machine(const Target& target, const HookBook& book, const Listener& listener) {
   TargetParts* parts = HC_TRY(this->target(target));
   return Machine{
       *source,

@@ -12,7 +12,7 @@
 namespace hc {
 
 // The real parts of one node, opened once, and the machine that a transaction of one target runs on.
-struct Upgrader::Parts {
+struct NodeParts {
   Node node;
   Settings settings;
   SystemClock clock;
@@ -32,7 +32,7 @@ struct Upgrader::Parts {
     Switch* choice = nullptr;
   };
 
-  explicit Parts(Node opened) : node(std::move(opened)), records(node.state) {}
+  explicit NodeParts(Node opened) : node(std::move(opened)), records(node.state) {}
 
   Status open_all();
   Result<TargetParts*> target(const Target& target);

@@ -11,7 +11,7 @@ Result<NodeStatus> Upgrader::status() {
   for (const Target& target : HC_TRY(parts_->targets())) {
     TargetStatus entry;
     entry.target = target;
-    Parts::TargetParts* parts = HC_TRY(parts_->target(target));
+    NodeParts::TargetParts* parts = HC_TRY(parts_->target(target));
     const std::optional<Slot> current = HC_TRY(parts_->in_use(target));
     const std::optional<Slot> confirmed = HC_TRY(parts->choice->confirmed());
     const std::optional<Slot> trial = HC_TRY(parts->choice->trial());
@@ -37,7 +37,7 @@ Result<std::vector<std::pair<std::string, Commit>>> Upgrader::kept() {
 }
 
 Result<Verdict> Upgrader::verify(const Target& target, Slot slot, const ProgressFn& progress, const StopToken& stop) {
-  Parts::TargetParts* parts = HC_TRY(parts_->target(target));
+  NodeParts::TargetParts* parts = HC_TRY(parts_->target(target));
   const std::optional<SlotContent> content = HC_TRY(parts->slots->content(slot));
   if (!content) return Error(Code::invalid, "slot " + std::string(name(slot)) + " of " + target.name() + " is empty");
   const CommitObject object = HC_TRY(parts_->os_store->repository().commit_object(content->commit));

@@ -78,6 +78,7 @@ Result<Next> run_fetch(Transaction& t, Machine& m, const StopToken& stop) {
   HC_TRY(m.source.fetch(t, payload, m.listener.progress, stop));
   const SlotSpace space = HC_TRY(m.slots.space_for(payload));
   HC_TRY(enough_space(space));
+  for (const std::string& note : HC_TRY(m.slots.rehearse(*t.to.slot, payload))) t.notes.push_back(note);
   return Next::go_on;
 }
 

@@ -17,7 +17,7 @@ bool waits_for_reboot(const Transaction& t, const Node& node) {
   return t.step == "switch" && t.entries > 0 && node.booted == t.to.slot && t.from.slot != t.to.slot;
 }
 
-Result<Report> run(Upgrader::Parts& parts, Transaction t, const Listener& listener, const StopToken& stop) {
+Result<Report> run(NodeParts& parts, Transaction t, const Listener& listener, const StopToken& stop) {
   auto* target = HC_TRY(parts.target(t.target));
   const HookBook book(parts.node, parts.os_store->repository(), *target->slots);
   Machine machine = HC_TRY(parts.machine(t.target, book, listener));
@@ -26,12 +26,30 @@ Result<Report> run(Upgrader::Parts& parts, Transaction t, const Listener& listen
   return Report{std::move(t), ended};
 }
 
+Result<std::optional<Report>> some(Result<Report> report) {
+  if (!report) return std::move(report).error();
+  return std::optional(std::move(report).value());
+}
+
+// What earlier transactions could not clear away.
+Status tidy_up(NodeParts& parts, const Listener& listener) {
+  for (const Target& target : HC_TRY(parts.targets())) {
+    auto* own = HC_TRY(parts.target(target));
+    const HookBook book(parts.node, parts.os_store->repository(), *own->slots);
+    Machine machine = HC_TRY(parts.machine(target, book, listener));
+    Transaction none;
+    none.target = target;
+    for (const std::string& path : HC_TRY(tidy(machine, none))) log(Level::warning, "clean-up pending: " + path);
+  }
+  return ok;
+}
+
 Error busy(const Transaction& t) {
   return Error(Code::busy, t.label() + " (" + t.target.name() + " " + t.to.version + ") waits for the node to restart")
       .with_hint("restart the node to go on, or take it back with `hc-os rollback`");
 }
 
-Result<Transaction> begin(Upgrader::Parts& parts, TransactionKind kind, const Request& request, Side from, Side to) {
+Result<Transaction> begin(NodeParts& parts, TransactionKind kind, const Request& request, Side from, Side to) {
   Transaction t;
   t.id = HC_TRY(History(parts.records).next_id(std::nullopt));
   t.kind = kind;
@@ -51,7 +69,7 @@ Result<Transaction> begin(Upgrader::Parts& parts, TransactionKind kind, const Re
 
 // The version that was there before the first transaction belongs to the history too: it must be possible to go back to
 // it.
-Status record_first_version(Upgrader::Parts& parts, const Target& target) {
+Status record_first_version(NodeParts& parts, const Target& target) {
   const std::vector<Transaction> history = HC_TRY(History(parts.records).all());
   const bool known =
       std::any_of(history.begin(), history.end(), [&](const Transaction& t) { return t.target == target; });
@@ -68,13 +86,13 @@ Status record_first_version(Upgrader::Parts& parts, const Target& target) {
   return History(parts.records).put(t);
 }
 
-Result<FileLock> lock(const Upgrader::Parts& parts) {
+Result<FileLock> lock(const NodeParts& parts) {
   HC_TRY(make_dirs(parts.node.state));
   return FileLock::take(parts.node.state / "lock");
 }
 
 // Ends what a crash or a signal left unfinished. Code::busy where that needs a restart first.
-Status end_unfinished(Upgrader::Parts& parts, const Listener& listener, const StopToken& stop) {
+Status end_unfinished(NodeParts& parts, const Listener& listener, const StopToken& stop) {
   std::optional<Transaction> t = HC_TRY(read_journal(parts.records));
   if (!t) return ok;
   if (waits_for_reboot(*t, parts.node)) return busy(*t);
@@ -85,7 +103,7 @@ Status end_unfinished(Upgrader::Parts& parts, const Listener& listener, const St
 }
 
 // A deploy overwrites the slot that does not run, so the one that runs must be the one to fall back to.
-Status runs_confirmed(Upgrader::Parts& parts) {
+Status runs_confirmed(NodeParts& parts) {
   const BootState state = HC_TRY(parts.boot->state());
   if (!parts.node.booted) {
     return Error(Code::unavailable,
@@ -109,7 +127,7 @@ Status may_try(const std::vector<Transaction>& history, const Request& request, 
 
 }  // namespace
 
-Upgrader::Upgrader(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+Upgrader::Upgrader(std::unique_ptr<NodeParts> parts) : parts_(std::move(parts)) {}
 Upgrader::~Upgrader() = default;
 const Node& Upgrader::node() const { return parts_->node; }
 const Settings& Upgrader::settings() const { return parts_->settings; }
@@ -117,7 +135,7 @@ Remotes Upgrader::remotes() const { return {parts_->node.lib, parts_->node.etc};
 
 Result<std::unique_ptr<Upgrader>> Upgrader::open(const fs::path& sysroot) {
   Node node = HC_TRY(Node::open(sysroot));
-  auto parts = std::make_unique<Parts>(std::move(node));
+  auto parts = std::make_unique<NodeParts>(std::move(node));
   HC_TRY(parts->open_all());
   return std::unique_ptr<Upgrader>(new Upgrader(std::move(parts)));
 }
@@ -239,8 +257,9 @@ Result<std::optional<Report>> Upgrader::resume(const Listener& listener, const S
   std::optional<Transaction> pending = HC_TRY(read_journal(parts_->records));
   if (pending) {
     if (waits_for_reboot(*pending, parts_->node)) return std::optional(Report{std::move(*pending), Ended::reboot});
-    return std::optional(HC_TRY(run(*parts_, std::move(*pending), listener, stop)));
+    return some(run(*parts_, std::move(*pending), listener, stop));
   }
+  HC_TRY(tidy_up(*parts_, listener));
   const BootState state = HC_TRY(parts_->boot->state());
   if (!state.trial) return std::optional<Report>();
   if (parts_->node.booted != state.trial) {
@@ -257,7 +276,7 @@ Result<std::optional<Report>> Upgrader::resume(const Listener& listener, const S
   t.notes.push_back("the journal was lost; state recovered from the bootloader");
   t.step = "health";
   t.boot_id = "lost";
-  return std::optional(HC_TRY(run(*parts_, std::move(t), listener, stop)));
+  return some(run(*parts_, std::move(t), listener, stop));
 }
 
 }  // namespace hc

@@ -62,6 +62,8 @@ struct Report {
   Ended ended = Ended::finished;
 };
 
+struct NodeParts;
+
 // The engine's face: what hc-os and honeycombd call. Calls that change something take the node's lock (Code::busy at
 // once where another process has it) and first carry an unfinished transaction to its end.
 class Upgrader {
@@ -98,9 +100,8 @@ class Upgrader {
   Result<Found> find(const Target& target, const std::string& what, const StopToken& stop);
 
  private:
-  struct Parts;
-  explicit Upgrader(std::unique_ptr<Parts> parts);
-  std::unique_ptr<Parts> parts_;
+  explicit Upgrader(std::unique_ptr<NodeParts> parts);
+  std::unique_ptr<NodeParts> parts_;
 };
 
 }  // namespace hc

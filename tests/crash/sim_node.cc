@@ -39,8 +39,8 @@ Signed make_signed(const Target& target) {
   GVariantBuilder related;
   g_variant_builder_init(&related, G_VARIANT_TYPE("a(say)"));
   const Variant commit(g_variant_ref_sink(g_variant_new(
-      "(@a{sv}@aya(say)sst@ay@ay)", metadata.get(), g_variant_new_fixed_array(G_VARIANT_TYPE_BYTE, nullptr, 0, 1), &related,
-      "subject", "", guint64{0}, bytes_variant(), bytes_variant())));
+      "(@a{sv}@aya(say)sst@ay@ay)", metadata.get(), g_variant_new_fixed_array(G_VARIANT_TYPE_BYTE, nullptr, 0, 1),
+      &related, "subject", "", guint64{0}, bytes_variant(), bytes_variant())));
   CommitObject object;
   object.bytes.assign(static_cast<const char*>(g_variant_get_data(commit.get())), g_variant_get_size(commit.get()));
   const PrivateKey key = must(PrivateKey::generate());
@@ -98,10 +98,13 @@ class SimSlots final : public SlotStore {
     const std::optional<std::string>& id = node_.slots_[index_of(slot)];
     if (!id) return std::optional<SlotContent>();
     const std::string version = node_.installations_.at(*id);
-    return std::optional(
-        SlotContent{*id, must(Commit::parse(commit_hex(node_.world_.target, version))), version, fs::path("/sim") / *id, 0});
+    return std::optional(SlotContent{*id, must(Commit::parse(commit_hex(node_.world_.target, version))), version,
+                                     fs::path("/sim") / *id, 0});
   }
   Result<SlotSpace> space_for(const VerifiedPayload& /*payload*/) override { return SlotSpace{}; }
+  Result<std::vector<std::string>> rehearse(Slot /*slot*/, const VerifiedPayload& /*payload*/) override {
+    return std::vector<std::string>();
+  }
 
   Result<SlotContent> stage(Slot slot, const VerifiedPayload& /*payload*/, const ProgressFn& /*progress*/,
                             const StopToken& /*stop*/) override {
@@ -257,7 +260,8 @@ SimNode::SimNode(World world) : world_(std::move(world)) {
   installations_ = {{"first", "old"}, {"second", "older"}};
   slots_ = {"first", "second"};
   for (const Slot slot : {Slot::a, Slot::b}) {
-    const Status installed = flash_.install_entry(slot, {"title", "/vmlinuz", "", "ostree=/ostree/slots/" + std::string(name(slot))});
+    const Status installed =
+        flash_.install_entry(slot, {"title", "/vmlinuz", "", "ostree=/ostree/slots/" + std::string(name(slot))});
     if (!installed) throw std::runtime_error(installed.error().text());
   }
   active_ = Slot::a;
@@ -308,8 +312,17 @@ bool SimNode::live(std::vector<Fault> faults) {
   for (int start = 0; start < 40; ++start) {
     power_on();
     if (world_.target.is_os() && !booted_) return true;  // violation() says so
-    Machine machine{source, slots, world_.target.is_os() ? static_cast<Switch&>(os_switch) : link, hooks, records, clock,
-                    BootNow{"boot-" + std::to_string(boots_), booted_}, Listener{}, nullptr, nullptr, std::nullopt};
+    Machine machine{source,
+                    slots,
+                    world_.target.is_os() ? static_cast<Switch&>(os_switch) : link,
+                    hooks,
+                    records,
+                    clock,
+                    BootNow{"boot-" + std::to_string(boots_), booted_},
+                    Listener{},
+                    nullptr,
+                    nullptr,
+                    std::nullopt};
     machine.hook_call = [](const Transaction&, const HookQuestion& question) -> Result<std::optional<HookCall>> {
       if (question.kind == HookKind::rollback) return std::optional<HookCall>();
       HookCall call;

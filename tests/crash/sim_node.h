@@ -11,21 +11,21 @@
 #include "engine/upgrade/advance.h"
 #include "engine/upgrade/machine.h"
 
-// A whole node in memory: its disk, its bootloader with the firmware's side, a camera on its wire. Each change of any of them is one
-// "write" that can be replaced by a fault.
+// A whole node in memory: its disk, its bootloader with the firmware's side, a camera on its wire. Each change of any
+// of them is one "write" that can be replaced by a fault.
 namespace hc::sim {
 
 // Thrown in place of a write: the plug was pulled.
 struct PowerCut {};
 
 enum class FaultKind {
-  cut_before,     // power goes before the write
-  cut_after,      // power goes when the write is on the disk, before anybody knows
-  error_before,   // the write fails and nothing happened
-  error_after,    // the write fails, and yet it happened
+  cut_before,    // power goes before the write
+  cut_after,     // power goes when the write is on the disk, before anybody knows
+  error_before,  // the write fails and nothing happened
+  error_after,   // the write fails, and yet it happened
 };
 struct Fault {
-  std::size_t at = 0;   // number of the write, from 1
+  std::size_t at = 0;  // number of the write, from 1
   FaultKind kind = FaultKind::cut_before;
 };
 
@@ -33,11 +33,11 @@ struct Fault {
 struct World {
   Target target = Target::os();
   TransactionKind kind = TransactionKind::deploy;
-  bool boots = true;          // its kernel reaches user space
-  bool healthy = true;        // its health checks pass
+  bool boots = true;    // its kernel reaches user space
+  bool healthy = true;  // its health checks pass
   bool install_passes = true;
   bool verify_passes = true;
-  bool needed = true;         // the state check does not say "already there"
+  bool needed = true;  // the state check does not say "already there"
 };
 
 class SimNode {
@@ -77,13 +77,13 @@ class SimNode {
 
   // What survives a power cut.
   std::map<std::string, Json> records_;
-  std::map<std::string, std::string> installations_;    // id -> version
-  std::array<std::optional<std::string>, 2> slots_;     // -> id
-  std::optional<std::string> held_;                     // what the staged slot held, kept for restore()
+  std::map<std::string, std::string> installations_;  // id -> version
+  std::array<std::optional<std::string>, 2> slots_;   // -> id
+  std::optional<std::string> held_;                   // what the staged slot held, kept for restore()
   int next_serial_ = 1;
   FakeBootControl flash_;
-  std::optional<Slot> active_;                          // of the peripheral
-  std::string device_;                                  // version that the camera on the wire is set to
+  std::optional<Slot> active_;  // of the peripheral
+  std::string device_;          // version that the camera on the wire is set to
   std::map<std::string, bool> refs_;
 
   // What does not.

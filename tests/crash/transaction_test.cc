@@ -8,14 +8,19 @@
 namespace hc::sim {
 namespace {
 
-constexpr FaultKind kKinds[] = {FaultKind::cut_before, FaultKind::cut_after, FaultKind::error_before, FaultKind::error_after};
+constexpr FaultKind kKinds[] = {FaultKind::cut_before, FaultKind::cut_after, FaultKind::error_before,
+                                FaultKind::error_after};
 
 const char* name(FaultKind kind) {
   switch (kind) {
-    case FaultKind::cut_before: return "power cut before";
-    case FaultKind::cut_after: return "power cut after";
-    case FaultKind::error_before: return "I/O error instead of";
-    case FaultKind::error_after: return "I/O error although done:";
+    case FaultKind::cut_before:
+      return "power cut before";
+    case FaultKind::cut_after:
+      return "power cut after";
+    case FaultKind::error_before:
+      return "I/O error instead of";
+    case FaultKind::error_after:
+      return "I/O error although done:";
   }
   return "";
 }
