@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 
+#include "bootloader/rules.h"
 #include "engine/base/text.h"
 
 namespace hc {
@@ -54,45 +55,57 @@ Status check_entry(const BootEntry& entry) {
 
 struct Field {
   std::string_view name;
+  std::string_view bls_name;
   std::string BootEntry::*value;
 };
 constexpr std::array kFields = {
-    Field{"hc_title", &BootEntry::title},
-    Field{"hc_kernel", &BootEntry::kernel},
-    Field{"hc_initrd", &BootEntry::initramfs},
-    Field{"hc_args", &BootEntry::arguments},
+    Field{"hc_title", "title", &BootEntry::title},
+    Field{"hc_kernel", "linux", &BootEntry::kernel},
+    Field{"hc_initrd", "initrd", &BootEntry::initramfs},
+    Field{"hc_args", "options", &BootEntry::arguments},
 };
 
 std::string opening(const Field& field, EntryStyle style) {
+  if (style == EntryStyle::bls) return std::string(field.bls_name) + " ";
   return style == EntryStyle::grub ? "set " + std::string(field.name) + "='" : std::string(field.name) + "=";
 }
 std::string_view closing(EntryStyle style) { return style == EntryStyle::grub ? "'\n" : "\n"; }
+// In the Boot Loader Specification a key without a value is not written.
+bool is_left_out(std::string_view value, EntryStyle style) { return style == EntryStyle::bls && value.empty(); }
+
+// Takes the line of `field` from the front of `text`; nothing where that line is another one.
+std::optional<std::string> take_line(std::string_view& text, const Field& field, EntryStyle style) {
+  const std::size_t end = text.find('\n');
+  if (end == std::string_view::npos) return std::nullopt;
+  std::string_view line = text.substr(0, end + 1);
+  const std::string start = opening(field, style);
+  if (line.substr(0, start.size()) != start) return std::nullopt;
+  line.remove_prefix(start.size());
+  const std::string_view last = closing(style);
+  if (line.size() < last.size() || line.substr(line.size() - last.size()) != last) return std::nullopt;
+  text.remove_prefix(end + 1);
+  return std::string(line.substr(0, line.size() - last.size()));
+}
 
 }  // namespace
 
 Result<std::string> format_entry(const BootEntry& entry, EntryStyle style) {
   HC_TRY(check_entry(entry));
   std::string text;
-  for (const Field& field : kFields) text += opening(field, style) + entry.*field.value + std::string(closing(style));
+  for (const Field& field : kFields) {
+    const std::string& value = entry.*field.value;
+    if (!is_left_out(value, style)) text += opening(field, style) + value + std::string(closing(style));
+  }
   return text;
 }
 
 Result<BootEntry> parse_entry(std::string_view text, EntryStyle style) {
-  const auto odd = [](const Field& field) {
-    return Error(Code::invalid, "the boot entry was changed by hand: no good line for " + std::string(field.name));
-  };
   BootEntry entry;
   for (const Field& field : kFields) {
-    const std::string start = opening(field, style);
-    const std::size_t end = text.find('\n');
-    if (end == std::string_view::npos) return odd(field);
-    std::string_view line = text.substr(0, end + 1);
-    if (line.substr(0, start.size()) != start) return odd(field);
-    line.remove_prefix(start.size());
-    if (line.size() < closing(style).size() || line.substr(line.size() - closing(style).size()) != closing(style))
-      return odd(field);
-    entry.*field.value = line.substr(0, line.size() - closing(style).size());
-    text.remove_prefix(end + 1);
+    const std::optional<std::string> value = take_line(text, field, style);
+    if (!value && style != EntryStyle::bls)
+      return Error(Code::invalid, "the boot entry was changed by hand: no good line for " + std::string(field.name));
+    entry.*field.value = value.value_or("");
   }
   if (!text.empty()) return Error(Code::invalid, "the boot entry was changed by hand: it has lines too many");
   HC_TRY(check_entry(entry));
@@ -125,12 +138,16 @@ Status EntryFiles::remove(Slot slot) const {
 
 Status EntryFiles::bootable(Slot slot) const {
   const std::optional<BootEntry> entry = HC_TRY(read(slot));
-  if (!entry) return Error(Code::invalid, "slot " + std::string(name(slot)) + " has no boot entry");
+  return files_are_there(boot_, slot, entry);
+}
+
+Status files_are_there(const fs::path& boot, Slot slot, const std::optional<BootEntry>& entry) {
+  if (!entry) return no_entry(slot);
   for (const std::string& file : {entry->kernel, entry->initramfs}) {
     std::error_code error;
-    if (!file.empty() && !fs::is_regular_file(boot_ / fs::path(file).relative_path(), error))
+    if (!file.empty() && !fs::is_regular_file(boot / fs::path(file).relative_path(), error))
       return Error(Code::invalid, "the boot entry of slot " + std::string(name(slot)) + " names " + quote(file) +
-                                      ", which is not there below " + boot_.string());
+                                      ", which is not there below " + boot.string());
   }
   return ok;
 }

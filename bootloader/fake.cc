@@ -1,5 +1,6 @@
 #include "bootloader/fake.h"
 
+#include "bootloader/boot_dir.h"
 #include "bootloader/entry_file.h"
 #include "bootloader/grub.h"
 #include "bootloader/rules.h"
@@ -17,7 +18,7 @@ Error nothing_to_boot() { return {Code::unhealthy, "no slot can be loaded: the m
 bool save_tries(const fs::path& boot, unsigned left) {
   auto now = read_grub_boot(boot);
   if (!now || !now->env.faults().empty()) return false;
-  now->env.set("hc_tries", std::to_string(left));
+  now->env.set(kTriesVariable, std::to_string(left));
   const Result<std::string> block = now->env.serialise();
   return block && rewrite_grubenv(grubenv_path(boot), *block);
 }
@@ -26,8 +27,7 @@ bool save_tries(const fs::path& boot, unsigned left) {
 
 Status Firmware::prepare_sandbox(const fs::path& boot) {
   HC_TRY(make_dirs(boot / "grub"));
-  HC_TRY(make_dirs(boot / "honeycomb"));
-  HC_TRY(write_atomically(boot / "honeycomb/sandbox", "a throw-away node: no machine starts from this directory\n"));
+  HC_TRY(make_sandbox(boot));
   std::error_code error;
   if (!fs::exists(grubenv_path(boot), error)) {
     const std::string empty = HC_TRY(GrubEnv().serialise());

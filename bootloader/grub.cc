@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 
+#include "bootloader/boot_dir.h"
 #include "bootloader/grub_medium.h"
 #include "bootloader/rules.h"
 #include "engine/base/log.h"
@@ -15,21 +16,10 @@
 namespace hc {
 namespace {
 
-constexpr std::string_view kGood = "hc_good";
-constexpr std::string_view kTry = "hc_try";
-constexpr std::string_view kTries = "hc_tries";
-// Stands in hc_try for "nothing", so that the line keeps its length and everything after it its place.
-constexpr std::string_view kNone = "-";
 constexpr std::uint64_t kReadLimit = 64 << 10;
 
 fs::path hint_path(const fs::path& boot) { return boot / "honeycomb/confirmed.cfg"; }
 std::string hint_text(Slot slot) { return "set hc_good='" + std::string(name(slot)) + "'\n"; }
-
-std::optional<Slot> slot_in(const std::optional<std::string>& text) {
-  if (!text) return std::nullopt;
-  const Result<Slot> slot = parse_slot(*text);
-  return slot ? std::optional(*slot) : std::nullopt;
-}
 
 // The same order as in grub.cfg: the copy, else the first slot that has an entry.
 Result<Slot> confirmed_without_env(const fs::path& boot) {
@@ -43,9 +33,7 @@ Result<Slot> confirmed_without_env(const fs::path& boot) {
 }
 
 void put(GrubEnv& env, const BootState& state) {
-  env.set(kGood, name(state.confirmed));
-  env.set(kTry, state.trial ? name(*state.trial) : kNone);
-  env.set(kTries, std::to_string(state.tries_left));
+  for (const auto& [name, value] : variables_of(state)) env.set(name, value);
 }
 
 // Opens grubenv for `flags`; nothing where there is none.
@@ -109,44 +97,23 @@ Status rewrite_grubenv(const fs::path& path, std::string_view block) {
 
 Result<GrubBoot> read_grub_boot(const fs::path& boot) {
   const std::optional<std::string> block = HC_TRY(read_env(grubenv_path(boot)));
-  GrubBoot result;
-  result.env = GrubEnv::parse(block.value_or(""));
-  const std::optional<Slot> good = slot_in(result.env.get(kGood));
-  result.good_is_bad = !good;
-  if (!good) {
-    result.state.confirmed = HC_TRY(confirmed_without_env(boot));
-    return result;
-  }
-  result.state.confirmed = *good;
-  const std::string text = result.env.get(kTry).value_or("");
-  const std::optional<Slot> trial = slot_in(text);
-  if (text.empty() || text == kNone || trial == good) return result;
-  const std::string tries = result.env.get(kTries).value_or("");
-  const bool counted = tries.size() == 1 && tries[0] >= '0' && tries[0] <= '9';
-  result.trial_is_bad = !trial || !counted;
-  result.state.trial = trial;
-  result.state.tries_left = trial && counted ? static_cast<unsigned>(tries[0] - '0') : 0;
-  return result;
+  GrubEnv env = GrubEnv::parse(block.value_or(""));
+  SwitchRead read = read_switch([&](const char* name) { return env.get(name); });
+  if (read.good_is_bad) read.state.confirmed = HC_TRY(confirmed_without_env(boot));
+  return GrubBoot{read.state, read.good_is_bad, read.trial_is_bad, std::move(env)};
 }
 
 GrubControl::GrubControl(fs::path boot) : boot_(std::move(boot)), entries_(boot_, "slot.cfg", EntryStyle::grub) {}
-
-bool GrubControl::sandbox() const {
-  std::error_code error;
-  return fs::exists(boot_ / "honeycomb/sandbox", error);
-}
-
-Status GrubControl::settle_unless_sandbox() { return sandbox() ? Status(ok) : settle(boot_); }
 
 Status GrubControl::check_place() {
   std::error_code error;
   const fs::path dir = grubenv_path(boot_).parent_path();
   if (!fs::is_directory(dir, error))
     return Error(Code::invalid, "there is no GRUB here: " + dir.string() + " is missing");
-  if (sandbox()) return ok;
+  if (is_sandbox(boot_)) return ok;
   HC_TRY(save_env_works(dir));
   const std::string config = HC_TRY(read_file_if_exists(dir / "grub.cfg", 1 << 20)).value_or("");
-  if (config.find(kTries) == std::string::npos)
+  if (config.find(kTriesVariable) == std::string::npos)
     return Error(Code::invalid, (dir / "grub.cfg").string() + " does not count boot attempts: it is not Honeycomb's")
         .with_hint("install bootloader/grub/grub.cfg there");
   return settle(boot_);
@@ -173,7 +140,7 @@ Status GrubControl::mend() {
   HC_TRY(rewrite_grubenv(path, wanted));
   if (block && faults.empty()) return ok;
   log(Level::warning, path.string() + " was rebuilt: " + (block ? listed(faults) : "it was missing"));
-  return settle_unless_sandbox();
+  return settle(boot_);
 }
 
 Status GrubControl::store(const BootState& state) {
@@ -193,14 +160,14 @@ Result<std::optional<BootEntry>> GrubControl::entry(Slot slot) { return entries_
 
 Status GrubControl::install_entry(Slot slot, const BootEntry& entry) {
   HC_TRY(entries_.write(slot, entry));
-  return settle_unless_sandbox();
+  return settle(boot_);
 }
 
 Status GrubControl::remove_entry(Slot slot) {
   const BootState now = HC_TRY(state());
   HC_TRY(may_remove(now, slot));
   HC_TRY(entries_.remove(slot));
-  return settle_unless_sandbox();
+  return settle(boot_);
 }
 
 Status GrubControl::arm(Slot slot, unsigned tries) {
@@ -208,7 +175,7 @@ Status GrubControl::arm(Slot slot, unsigned tries) {
   HC_TRY(may_arm(now, slot, tries));
   HC_TRY(entries_.bootable(slot));
   // Everything that the trial reads must be in its final place before GRUB is told of it.
-  HC_TRY(settle_unless_sandbox());
+  HC_TRY(settle(boot_));
   return store({now.confirmed, slot, tries});
 }
 
@@ -220,7 +187,7 @@ Status GrubControl::confirm(Slot slot) {
   if (hint == hint_text(slot)) return ok;
   HC_TRY(make_dirs(hint_path(boot_).parent_path()));
   HC_TRY(write_atomically(hint_path(boot_), hint_text(slot)));
-  return settle_unless_sandbox();
+  return settle(boot_);
 }
 
 Status GrubControl::disarm() {

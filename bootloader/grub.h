@@ -37,8 +37,6 @@ class GrubControl final : public BootControl {
   Status check_place();
   Status mend();
   Status store(const BootState& state);
-  Status settle_unless_sandbox();
-  bool sandbox() const;
 
   fs::path boot_;
   EntryFiles entries_;

@@ -1,8 +1,6 @@
 #include "bootloader/grub_medium.h"
 
-#include <fcntl.h>
 #include <linux/magic.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
@@ -13,9 +11,6 @@
 
 namespace hc {
 namespace {
-
-// From fs/ext4/ext4.h of Linux 5.14 and later; older headers do not have it.
-constexpr unsigned long kExt4Checkpoint = _IOW('f', 43, std::uint32_t);  // EXT4_IOC_CHECKPOINT
 
 constexpr long kXfs = 0x58465342;
 constexpr long kZfs = 0x2fc12fc1;
@@ -68,21 +63,6 @@ Status is_plain_partition(dev_t device, const fs::path& sys) {
     return Error(Code::invalid, "it is on a RAID, which GRUB's save_env cannot write to")
         .with_hint("put /boot on a plain partition");
   return ok;
-}
-
-Status settle(const fs::path& dir) {
-  HC_TRY(sync_filesystem(dir));
-  struct statfs info {};
-  if (::statfs(dir.c_str(), &info) != 0)
-    return Error::from_errno(errno, "asking for the file system of " + dir.string());
-  if (static_cast<long>(info.f_type) != EXT4_SUPER_MAGIC) return ok;
-  const UniqueFd fd(::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd) return Error::from_errno(errno, "opening " + dir.string());
-  std::uint32_t flags = 0;
-  // ENODEV: an ext file system without a journal, where syncing was all there is to do.
-  if (::ioctl(fd.get(), kExt4Checkpoint, &flags) == 0 || errno == ENODEV) return ok;
-  return Error::from_errno(errno, "emptying the journal of " + dir.string())
-      .with_hint("this needs root and Linux 5.14 or later");
 }
 
 }  // namespace hc

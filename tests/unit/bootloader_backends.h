@@ -65,7 +65,7 @@ class Backend {
   // Settings of other tools in the same environment.
   virtual void add_foreign() = 0;
   virtual bool has_foreign() = 0;
-  // Until the answer is released, every write fails.
+  // Until the answer is released, every write fails. Nothing where that cannot be brought about.
   virtual std::shared_ptr<void> break_writes() { return std::make_shared<NoWrites>(); }
 };
 

@@ -149,6 +149,7 @@ TEST_P(BootContract, AFailedWriteLeavesTheOldState) {
   ASSERT_TRUE(boot().check());
   {
     const auto broken = backend_->break_writes();
+    if (!broken) GTEST_SKIP() << "writes cannot be made to fail here";
     EXPECT_FALSE(boot().arm(Slot::b, 3));
   }
   EXPECT_EQ(state(), BootState{});
