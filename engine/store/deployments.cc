@@ -1,6 +1,12 @@
 #include "engine/store/deployments.h"
 
+#include <linux/capability.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
 #include <chrono>
+#include <cstdlib>
 #include <thread>
 
 namespace hc {
@@ -10,6 +16,27 @@ constexpr int kLockWaitMs = 3000;
 constexpr int kLockTickMs = 50;
 
 using Strings = Handle<char*, g_strfreev>;
+
+// While it lives, this thread (and the children it makes) may not freeze file systems; libostree syncs instead.
+class WithoutFreezing {
+ public:
+  WithoutFreezing() : had_(::syscall(SYS_capget, &header_, sets_.data()) == 0) {
+    auto fewer = sets_;
+    fewer[CAP_TO_INDEX(CAP_SYS_ADMIN)].effective &= ~CAP_TO_MASK(CAP_SYS_ADMIN);
+    // Where it fails, the freeze is what libostree does everywhere: no harm beyond an instant.
+    had_ = had_ && ::syscall(SYS_capset, &header_, fewer.data()) == 0;
+  }
+  ~WithoutFreezing() {
+    if (had_ && ::syscall(SYS_capset, &header_, sets_.data()) != 0) std::abort();
+  }
+  WithoutFreezing(const WithoutFreezing&) = delete;
+  WithoutFreezing& operator=(const WithoutFreezing&) = delete;
+
+ private:
+  __user_cap_header_struct header_{_LINUX_CAPABILITY_VERSION_3, 0};
+  std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> sets_{};
+  bool had_;
+};
 
 Strings to_strv(const KernelArguments& arguments) {
   Strings list(g_new0(char*, arguments.size() + 1));
@@ -87,9 +114,12 @@ Status Deployments::write(const std::vector<Deployment>& wanted) {
   }
   OstreeSysrootWriteDeploymentsOpts options{};
   options.do_postclean = FALSE;  // one file that cannot be removed would make this fail for ever
+  std::optional<WithoutFreezing> careful;
+  if (!may_freeze_) careful.emplace();
   GErr err;
   const bool written =
       ostree_sysroot_write_deployments_with_options(sysroot_, array.get(), &options, nullptr, err) != FALSE;
+  careful.reset();
   HC_TRY(reload());
   std::vector<std::string> now;
   for (const Deployment& deployment : list()) now.push_back(id(deployment));

@@ -17,7 +17,9 @@ using Deployment = GRef<OstreeDeployment>;
 // its own entries; the list is kept true so that `ostree admin status`, the booted deployment and prune work.
 class Deployments {
  public:
-  Deployments(OstreeSysroot* sysroot, std::string stateroot) : sysroot_(sysroot), stateroot_(std::move(stateroot)) {}
+  // `may_freeze`: libostree may freeze the file system of /boot for an instant, as it does by itself.
+  Deployments(OstreeSysroot* sysroot, std::string stateroot, bool may_freeze)
+      : sysroot_(sysroot), stateroot_(std::move(stateroot)), may_freeze_(may_freeze) {}
 
   // Reads the list again where somebody changed it.
   Status reload();
@@ -45,6 +47,7 @@ class Deployments {
  private:
   OstreeSysroot* sysroot_;
   std::string stateroot_;
+  bool may_freeze_;
 };
 
 // The lock that libostree's own programs take, for as long as it lives. Fails with Code::busy where one works.

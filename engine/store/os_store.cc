@@ -72,7 +72,7 @@ OsStore::OsStore(fs::path sysroot, const std::string& stateroot, GRef<OstreeSysr
       repository_(std::move(repository)),
       links_(sysroot_ / "ostree/slots", fs::path("../deploy") / stateroot / "deploy"),
       boot_(sysroot_ / "boot", may_freeze(sysroot_)),
-      deployments_(std::make_unique<Deployments>(object_.get(), stateroot)) {}
+      deployments_(std::make_unique<Deployments>(object_.get(), stateroot, may_freeze(sysroot_))) {}
 
 OsStore::~OsStore() = default;
 

@@ -64,6 +64,8 @@ class Repository {
 
   // Reads every object of `commit` again and compares checksums; names those that are bad or missing.
   Status fsck(const Commit& commit, const ProgressFn& progress, const StopToken& stop) const;
+  // Removes what fsck() would name, so that pull() fetches it anew. Returns how many objects were removed.
+  Result<std::uint64_t> drop_damaged(const Commit& commit, const ProgressFn& progress, const StopToken& stop);
 
   // Reads one regular file out of a commit, at most `limit` bytes; nothing where the path does not exist.
   Result<std::optional<std::string>> read_file(const Commit& commit, const std::string& path,

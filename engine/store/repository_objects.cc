@@ -22,10 +22,6 @@ Result<bool> has_object(OstreeRepo* repo, OstreeObjectType type, const std::stri
   return found != FALSE;
 }
 
-std::string object_name(OstreeObjectType type, const std::string& checksum) {
-  return checksum + "." + ostree_object_type_to_string(type);
-}
-
 // Each object of a commit once, with the first path that uses it.
 struct Object {
   OstreeObjectType type;
@@ -45,17 +41,32 @@ Status each_new_object(const CommitEntry& entry, Objects& seen, const Use& use) 
   return once(OSTREE_OBJECT_TYPE_DIR_TREE, entry.checksum);
 }
 
-// Hashes one object again; its name and path where it is bad.
-std::optional<std::string> fault_of(OstreeRepo* repo, const Object& object) {
-  GErr err;
-  if (ostree_repo_fsck_object(repo, object.type, object.checksum.c_str(), nullptr, err)) return std::nullopt;
-  return object_name(object.type, object.checksum) + " (/" + printable(object.path) + "): " + std::string(err.text());
-}
+struct Fault {
+  Object object;
+  std::string text;
+};
 
-Error damaged(const Commit& commit, const std::vector<std::string>& faults, std::uint64_t count) {
-  std::string text = "commit " + commit.brief() + " has " + std::to_string(count) + " bad or missing objects: ";
-  for (std::size_t i = 0; i < faults.size(); ++i) text += (i ? "; " : "") + faults[i];
-  return Error(Code::io, std::move(text)).with_hint("fetch the version again: only what is bad or missing is fetched");
+// Hashes every object of the commit again.
+Result<std::vector<Fault>> find_faults(OstreeRepo* repo, const Commit& commit, const ProgressFn& progress,
+                                       const StopToken& stop) {
+  std::vector<Fault> faults;
+  Objects seen;
+  const auto test = [&](const Object& object) -> Status {
+    if (stop.requested()) return Error(Code::cancelled, "stopped on request");
+    if (progress && seen.size() % 64 == 0) progress({"checking objects", seen.size(), 0, false});
+    GErr err;
+    if (ostree_repo_fsck_object(repo, object.type, object.checksum.c_str(), nullptr, err)) return ok;
+    faults.push_back({object, object.checksum + "." + ostree_object_type_to_string(object.type) + " (/" +
+                                  printable(object.path) + "): " + std::string(err.text())});
+    // What stands below a directory object that lies cannot be read.
+    return object.type == OSTREE_OBJECT_TYPE_DIR_TREE ? Status(Error(Code::io, "unreadable")) : Status(ok);
+  };
+  HC_TRY(test(Object{OSTREE_OBJECT_TYPE_COMMIT, commit.hex(), ""}));
+  if (!faults.empty()) return faults;
+  const Result<bool> walked =
+      CommitWalk(repo, stop).run(commit, "", [&](const CommitEntry& e) { return each_new_object(e, seen, test); });
+  if (faults.empty() && !walked) return walked.error();
+  return faults;
 }
 
 }  // namespace
@@ -108,26 +119,32 @@ Result<TreeSize> Repository::missing(const CommitObject& object) const {
 }
 
 Status Repository::fsck(const Commit& commit, const ProgressFn& progress, const StopToken& stop) const {
-  std::vector<std::string> faults;
-  std::uint64_t bad = 0;
-  Objects seen;
-  const auto test = [&](const Object& object) -> Status {
-    if (stop.requested()) return Error(Code::cancelled, "stopped on request");
-    if (progress && seen.size() % 64 == 0) progress({"checking objects", seen.size(), 0, false});
-    std::optional<std::string> fault = fault_of(repo_.get(), object);
-    if (!fault) return ok;
-    ++bad;
-    if (faults.size() < kNamed) faults.push_back(std::move(*fault));
-    // What stands below a directory object that lies cannot be read.
-    return object.type == OSTREE_OBJECT_TYPE_DIR_TREE ? Status(Error(Code::io, "unreadable")) : Status(ok);
-  };
-  HC_TRY(test(Object{OSTREE_OBJECT_TYPE_COMMIT, commit.hex(), ""}));
-  const Result<bool> walked = CommitWalk(repo_.get(), stop).run(commit, "", [&](const CommitEntry& e) {
-    return each_new_object(e, seen, test);
-  });
-  if (bad > 0) return damaged(commit, faults, bad);
-  if (!walked) return walked.error();
-  return ok;
+  const std::vector<Fault> faults = HC_TRY(find_faults(repo_.get(), commit, progress, stop));
+  if (faults.empty()) return ok;
+  std::string text = "commit " + commit.brief() + " has " + std::to_string(faults.size()) + " bad or missing objects: ";
+  for (std::size_t i = 0; i < faults.size() && i < kNamed; ++i) text += (i ? "; " : "") + faults[i].text;
+  return Error(Code::io, std::move(text));
+}
+
+Result<std::uint64_t> Repository::drop_damaged(const Commit& commit, const ProgressFn& progress,
+                                               const StopToken& stop) {
+  std::uint64_t dropped = 0;
+  // Below a directory object that lies nothing can be looked at: it is dropped, and what it hid is looked at once it
+  // has been fetched again.
+  const std::vector<Fault> faults = HC_TRY(find_faults(repo_.get(), commit, progress, stop));
+  if (faults.empty()) return dropped;
+  GErr err;
+  if (!ostree_repo_mark_commit_partial(repo_.get(), commit.hex().c_str(), TRUE, err))
+    return failed(err, "marking commit " + commit.brief() + " as incomplete");
+  for (const Fault& fault : faults) {
+    const bool there = HC_TRY(has_object(repo_.get(), fault.object.type, fault.object.checksum));
+    if (!there) continue;
+    GErr delete_err;
+    if (!ostree_repo_delete_object(repo_.get(), fault.object.type, fault.object.checksum.c_str(), nullptr, delete_err))
+      return failed(delete_err, "removing the bad object " + fault.object.checksum);
+    ++dropped;
+  }
+  return dropped;
 }
 
 Result<std::optional<std::string>> Repository::read_file(const Commit& commit, const std::string& path,
