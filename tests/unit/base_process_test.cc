@@ -1,7 +1,9 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -253,6 +255,28 @@ TEST_F(ProcessTest, ItsMountsAreItsOwn) {
   EXPECT_FALSE(fs::exists(directory_ / "m" / "here"));
   EXPECT_EQ(*read_file("/proc/self/mounts"), *before);
   EXPECT_EQ(rmdir((directory_ / "m").c_str()), 0);  // nothing holds it
+}
+
+TEST_F(ProcessTest, ItsMountsAreItsOwnWhereMountsAreShared) {
+  if (geteuid() != 0) GTEST_SKIP() << "mounting needs root";
+  // systemd makes all mounts shared: then a copy of the namespace alone keeps nothing apart.
+  const pid_t other = fork();
+  ASSERT_GE(other, 0);
+  if (other == 0) {
+    if (unshare(CLONE_NEWNS) != 0 || mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+        mount(nullptr, "/", nullptr, MS_REC | MS_SHARED, nullptr) != 0) {
+      _exit(2);
+    }
+    const std::string before = *read_file("/proc/self/mounts");
+    ProcessSpec spec = shell("mkdir m && mount -t tmpfs x m");
+    spec.own_mounts = true;
+    spec.read_only = {"/usr"};
+    const bool ran = run(spec).value == 0;
+    _exit(ran && *read_file("/proc/self/mounts") == before ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(other, &status, 0), other);
+  EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
 TEST_F(ProcessTest, ReadOnlyMeansItForTheChildOnly) {
