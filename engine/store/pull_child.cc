@@ -48,7 +48,8 @@ Error explain(const GErr& err, const PullOrder& order) {
   if (has(text, "File too large"))
     return {Code::untrusted, object_fault + ": it is larger than the signed commit says"};
   if (has(text, "Parsing ") || has(text, "Decompress") || has(text, "Invalid compressed"))
-    return err.as(Code::unavailable, object_fault);
+    return err.as(Code::unavailable,
+                  object_fault + ", not in OSTree's form: a login page (captive portal) or a damaged mirror");
   if (has(text, "HTTP 404") || has(text, "HTTP 410"))
     return {Code::unavailable, "the answer is \"not found\" (" + std::string(text) +
                                    "): there is no repository at this address, or it lacks objects of commit " +

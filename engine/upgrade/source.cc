@@ -45,7 +45,8 @@ Error nothing_called(const std::string& what, const Target& target, const std::v
     return Error(Code::invalid, text + ", and no remote is set").with_hint("`hc-os remote add origin URL`");
   text += " or on";
   for (const Remote& remote : remotes) text += " " + remote.name;
-  return Error(Code::invalid, text).with_hint("`hc-os history` and `hc-os remote refs` list what there is");
+  return Error(Code::invalid, text)
+      .with_hint("`hc-os history` lists the versions of this node; ask the publisher for those of the remote");
 }
 
 }  // namespace

@@ -73,17 +73,18 @@ Result<Next> run_verify(Transaction& t, Machine& m, const StopToken& stop) {
   return Next::go_on;
 }
 
+// What was fetched stays until gc: a later try goes on from there.
+Result<Next> let_go(Transaction& t, Machine& m, const StopToken& /*stop*/) {
+  HC_TRY(m.source.drop(t));
+  return Next::go_on;
+}
+
 Result<Next> run_fetch(Transaction& t, Machine& m, const StopToken& stop) {
   const VerifiedPayload payload = HC_TRY(verified(t, m, stop));
   HC_TRY(m.source.fetch(t, payload, m.listener.progress, stop));
   const SlotSpace space = HC_TRY(m.slots.space_for(payload));
   HC_TRY(enough_space(space));
   for (const std::string& note : HC_TRY(m.slots.rehearse(*t.to.slot, payload))) t.notes.push_back(note);
-  return Next::go_on;
-}
-
-Result<Next> undo_fetch(Transaction& t, Machine& m, const StopToken& /*stop*/) {
-  HC_TRY(m.source.drop(t));
   return Next::go_on;
 }
 
@@ -158,18 +159,19 @@ Result<Next> undo_switch(Transaction& t, Machine& m, const StopToken& /*stop*/) 
   return running_new ? Next::reboot : Next::go_on;
 }
 
-Result<Next> run_reboot(Transaction& t, Machine& m, const StopToken& /*stop*/) {
-  if (!t.target.is_os()) return Next::go_on;
-  if (!rebooted(t, m)) return Next::reboot;
-  return Next::go_on;
-}
-
 Status still_on_trial(const Transaction& t, const Machine& m) {
   if (in_target_slot(t, m)) return ok;
   const std::string came_up =
       m.now.booted ? "slot " + std::string(name(*m.now.booted)) : std::string("a foreign system");
   return Error(Code::unhealthy, "the node came up in " + came_up + " instead of slot " + std::string(name(*t.to.slot)) +
                                     ": the bootloader fell back because version " + t.to.version + " did not start");
+}
+
+Result<Next> run_reboot(Transaction& t, Machine& m, const StopToken& /*stop*/) {
+  if (!t.target.is_os()) return Next::go_on;
+  if (!rebooted(t, m)) return Next::reboot;
+  HC_TRY(still_on_trial(t, m));
+  return Next::go_on;
 }
 
 Result<Next> run_health(Transaction& t, Machine& m, const StopToken& stop) {
@@ -189,8 +191,8 @@ Result<Next> run_confirm(Transaction& t, Machine& m, const StopToken& /*stop*/) 
 }
 
 constexpr std::array kSteps = {
-    Step{"verify", run_verify, undo_fetch},
-    Step{"fetch", run_fetch, undo_fetch},
+    Step{"verify", run_verify, let_go},
+    Step{"fetch", run_fetch, nullptr},
     Step{"state-check", run_state_check, nullptr},
     Step{"stage", run_stage, undo_stage},
     Step{"install", run_install, undo_install},
