@@ -86,6 +86,8 @@ std::string conclusion(const Report& report, const Node& node) {
            (node.is_sandbox() ? " (`hc-sandbox reboot " + node.sysroot.string() + "`)" : "") +
            ", or take it back with `hc-os rollback`";
   }
+  if (report.ended == Ended::later)
+    return what + " is still on trial: its checks were interrupted and go on with the next `hc-os resume` or boot";
   switch (t.outcome.value_or(Outcome::failed)) {
     case Outcome::confirmed:
       return what + " is confirmed in slot " + slot_of(t.to);
@@ -111,7 +113,7 @@ int Reporter::conclude(const Report& report, const Node& node) {
   const int exit = bad ? exit_status(t.failure->code) : 0;
   if (session_.json) {
     Json json = to_json(t);
-    json["waits_for_reboot"] = !finished;
+    json["waits_for_reboot"] = report.ended == Ended::reboot;
     json["conclusion"] = conclusion(report, node);
     print_json(json);
     return exit;

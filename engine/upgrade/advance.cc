@@ -38,7 +38,7 @@ Result<Next> recorded(Transaction& t, Machine& m, Work work) {
     record.outcome = "failed";
     record.text = next.error().text();
   } else if (*next != Next::go_on) {
-    record.outcome = *next == Next::reboot ? "reboot" : "ended";
+    record.outcome = *next == Next::reboot ? "reboot" : (*next == Next::later ? "later" : "ended");
   }
   t.steps.push_back(record);
   event(kStepEnded, t.label() + ": " + record.direction + " " + record.name + ": " + record.outcome,
@@ -70,6 +70,8 @@ Result<std::optional<Ended>> forward(Transaction& t, Machine& m, const StopToken
     turn_round(t, next.error());
   } else if (*next == Next::reboot) {
     return std::optional(Ended::reboot);
+  } else if (*next == Next::later) {
+    return std::optional(Ended::later);
   } else if (*next == Next::ended) {
     t.direction = Direction::undo;
     t.entries = 0;

@@ -6,7 +6,7 @@ namespace hc {
 
 inline constexpr std::string_view kJournal = "transaction";
 
-enum class Ended { finished, reboot };
+enum class Ended { finished, reboot, later };
 
 // Carries `t` on from where its journal says, to its end or to a reboot. The one loop of the engine: a fresh
 // transaction, one after a crash, after a reboot or after SIGTERM all come through here.

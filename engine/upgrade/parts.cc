@@ -95,6 +95,7 @@ HealthReport NodeParts::run_health(const Transaction& t, const Listener& listene
   plan.hub = settings.hub;
   plan.timeout_ms = settings.check_timeout_s * 1000;
   plan.state_directory = node.state;
+  if (const auto time = source->known_good_time()) plan.not_before_s = *time;
   const bool trial = t.step == "health";
   if (trial) plan.passed_before = t.passed_before;
   const std::int64_t begun = clock.monotonic_ms();

@@ -1,9 +1,11 @@
 #include "engine/upgrade/settings.h"
 
+#include <algorithm>
 #include <functional>
 
 #include "engine/base/handle.h"
 #include "engine/base/text.h"
+#include "engine/upgrade/health_builtin.h"
 
 namespace hc {
 namespace {
@@ -45,11 +47,18 @@ Setter one_of(std::string Settings::*member, std::vector<std::string> allowed) {
   };
 }
 
-Setter list(std::vector<std::string> Settings::*member) {
+// A check that nobody knows would block every upgrade, so a wrong name is an error here.
+Setter checks(std::vector<std::string> Settings::*member) {
   return [=](Settings& settings, const std::string& value) -> Status {
     (settings.*member).clear();
-    for (const std::string& part : split(value, ';'))
-      if (const auto word = trimmed(part); !word.empty()) (settings.*member).emplace_back(word);
+    for (const std::string& part : split(value, ';')) {
+      const std::string_view word = trimmed(part);
+      if (word.empty()) continue;
+      const auto& known = builtin_checks();
+      if (std::find(known.begin(), known.end(), word) == known.end())
+        return Error(Code::invalid, quote(word) + " is no built-in check: units, clock, disk, route, dns, hub");
+      (settings.*member).emplace_back(word);
+    }
     return ok;
   };
 }
@@ -64,8 +73,8 @@ const std::map<std::string, Setter>& known_keys() {
       {"health/deadline_s", number(&Settings::deadline_s, 0, 86'400)},
       {"health/timeout_s", number(&Settings::check_timeout_s, 1, 86'400)},
       {"health/hub", text(&Settings::hub)},
-      {"health/required", list(&Settings::required_checks)},
-      {"health/wanted", list(&Settings::wanted_checks)},
+      {"health/required", checks(&Settings::required_checks)},
+      {"health/wanted", checks(&Settings::wanted_checks)},
       {"network/connect_s", number(&Settings::connect_s, 1, 3'600)},
       {"network/stall_s", number(&Settings::stall_s, 1, 86'400)},
       {"network/attempts", number(&Settings::attempts, 1, 100)},
@@ -109,7 +118,7 @@ Result<Settings> Settings::load(const fs::path& file) {
   const std::optional<std::string> content = HC_TRY(read_file_if_exists(file, 1 << 20));
   if (!content) return Settings();
   auto settings = parse(*content).in(file.string());
-  if (!settings) return std::move(settings).error().with_hint("mend that line; `hc-os doctor` shows every setting");
+  if (!settings) return std::move(settings).error().with_hint("mend that line; docs/operations.md lists every setting");
   return settings;
 }
 

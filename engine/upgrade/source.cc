@@ -144,6 +144,16 @@ Result<CommitObject> NodeSource::object(const Found& found, const StopToken& sto
   return remote_object(found.url, found.commit, stop);
 }
 
+Result<std::int64_t> NodeSource::known_good_time() const {
+  std::int64_t newest = 0;
+  for (const Transaction& t : HC_TRY(History(records_).all())) {
+    const auto built = t.manifest.find("built_at");
+    if (t.outcome == Outcome::confirmed && built != t.manifest.end() && built->is_number_integer())
+      newest = std::max(newest, built->get<std::int64_t>());
+  }
+  return newest;
+}
+
 Result<Verdict> NodeSource::judge(const Target& target, const Commit& commit, const CommitObject& object) const {
   const std::vector<Transaction> history = HC_TRY(History(records_).all());
   TrustFacts facts;
@@ -157,11 +167,7 @@ Result<Verdict> NodeSource::judge(const Target& target, const Commit& commit, co
     facts.in_history = facts.in_history || use->second.commits.contains(commit.hex());
   }
   facts.thresholds = settings_.thresholds;
-  for (const Transaction& t : history) {
-    const auto built = t.manifest.find("built_at");
-    if (t.outcome == Outcome::confirmed && built != t.manifest.end() && built->is_number_integer())
-      facts.known_good_time = std::max(facts.known_good_time, built->get<std::int64_t>());
-  }
+  facts.known_good_time = HC_TRY(known_good_time());
   Keyring keyring = HC_TRY(Keyring::load({node_.lib, node_.etc}));
   Verdict verdict =
       HC_TRY(TrustPolicy(std::move(keyring), std::move(facts)).verify(commit, object.bytes, object.detached));

@@ -35,6 +35,8 @@ class NodeSource final : public PayloadSource {
   // where a remote did not answer and nobody else knows the name.
   Result<Found> find(const Target& target, const std::string& what, const StopToken& stop);
 
+  // The newest time that has surely passed: when the newest confirmed version was built, seconds since 1970.
+  Result<std::int64_t> known_good_time() const;
   // The gate, with what this node knows now.
   Result<Verdict> judge(const Target& target, const Commit& commit, const CommitObject& object) const;
   Result<CommitObject> object(const Found& found, const StopToken& stop) const;

@@ -177,8 +177,11 @@ Result<Next> run_reboot(Transaction& t, Machine& m, const StopToken& /*stop*/) {
 Result<Next> run_health(Transaction& t, Machine& m, const StopToken& stop) {
   HC_TRY(still_on_trial(t, m));
   if (!t.target.is_os()) return Next::go_on;
-  HC_TRY(must_pass(t, m, {HookKind::verify, "post-boot", t.to}, stop));
+  const Status verified_again = must_pass(t, m, {HookKind::verify, "post-boot", t.to}, stop);
+  if (stop.requested()) return Next::later;
+  if (!verified_again) return verified_again.error();
   const HealthReport report = m.health(t, stop);
+  if (stop.requested()) return Next::later;
   t.health = to_json(report);
   if (!report.healthy) return Error(Code::unhealthy, report.why);
   return Next::go_on;

@@ -7,8 +7,9 @@
 namespace hc {
 
 // A step's answer. `reboot`: the machine must restart before this step can go on. `ended`: nothing more to do, take
-// back what was prepared; the step has set the transaction's outcome.
-enum class Next { go_on, reboot, ended };
+// back what was prepared; the step has set the transaction's outcome. `later`: a stop was asked for where it must not
+// count as a failure; the next start goes on here.
+enum class Next { go_on, reboot, ended, later };
 
 using Action = Result<Next> (*)(Transaction&, Machine&, const StopToken&);
 

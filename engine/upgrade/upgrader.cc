@@ -99,6 +99,8 @@ Status end_unfinished(NodeParts& parts, const Listener& listener, const StopToke
   log(Level::info, t->label() + " was left unfinished; it is carried to its end first");
   const Report report = HC_TRY(run(parts, std::move(*t), listener, stop));
   if (report.ended == Ended::reboot) return busy(report.transaction);
+  if (report.ended == Ended::later)
+    return Error(Code::cancelled, report.transaction.label() + ": a stop was asked for");
   return parts.learn_what_is_in_use();
 }
 
