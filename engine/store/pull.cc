@@ -226,7 +226,7 @@ Status Repository::pull(const std::string& url, const VerifiedPayload& payload, 
   std::uint64_t before = 0;  // bytes of earlier attempts
   const auto tell = [&](const Heard& heard) {
     const std::uint64_t done = before + heard.bytes;
-    if (progress) progress({heard.writing ? "writing" : "fetching", total ? std::min(done, total) : done, total, true});
+    if (progress) progress({"fetching", total ? std::min(done, total) : done, total, true});
   };
   const PullOrder order{source.place, source.is_local, commit, largest_object(object)};
   const Watch watch(order, limits, source.host, stop);
@@ -249,6 +249,7 @@ Status Repository::pull(const std::string& url, const VerifiedPayload& payload, 
   HC_TRY(mark_partial(repo_.get(), commit, false));
   const bool complete = HC_TRY(is_complete(commit));
   if (!complete) return Error(Code::internal, "commit " + commit.brief() + " lacks objects after the fetch");
+  if (progress) progress({"fetching", total, total, true});
   return ok;
 }
 

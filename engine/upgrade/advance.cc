@@ -64,8 +64,13 @@ Result<std::optional<Ended>> forward(Transaction& t, Machine& m, const StopToken
     turn_round(t, unknown);
     return std::optional<Ended>();
   }
+  const Step& step = steps()[*place];
+  if (step.os_only && !t.target.is_os()) {
+    move_to(t, steps()[*place + 1].name);
+    return std::optional<Ended>();
+  }
   ++t.entries;
-  const Result<Next> next = recorded(t, m, [&] { return run_step(t, m, steps()[*place], stop); });
+  const Result<Next> next = recorded(t, m, [&] { return run_step(t, m, step, stop); });
   if (!next) {
     turn_round(t, next.error());
   } else if (*next == Next::reboot) {

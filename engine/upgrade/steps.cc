@@ -168,7 +168,6 @@ Status still_on_trial(const Transaction& t, const Machine& m) {
 }
 
 Result<Next> run_reboot(Transaction& t, Machine& m, const StopToken& /*stop*/) {
-  if (!t.target.is_os()) return Next::go_on;
   if (!rebooted(t, m)) return Next::reboot;
   HC_TRY(still_on_trial(t, m));
   return Next::go_on;
@@ -176,7 +175,6 @@ Result<Next> run_reboot(Transaction& t, Machine& m, const StopToken& /*stop*/) {
 
 Result<Next> run_health(Transaction& t, Machine& m, const StopToken& stop) {
   HC_TRY(still_on_trial(t, m));
-  if (!t.target.is_os()) return Next::go_on;
   const Status verified_again = must_pass(t, m, {HookKind::verify, "post-boot", t.to}, stop);
   if (stop.requested()) return Next::later;
   if (!verified_again) return verified_again.error();
@@ -202,8 +200,8 @@ constexpr std::array kSteps = {
     Step{"verify-hooks", run_verify_hooks, nullptr},
     Step{"check", run_check, nullptr},
     Step{"switch", run_switch, undo_switch},
-    Step{"reboot", run_reboot, nullptr},
-    Step{"health", run_health, nullptr},
+    Step{"reboot", run_reboot, nullptr, true},
+    Step{"health", run_health, nullptr, true},
     Step{"confirm", run_confirm, nullptr},
 };
 

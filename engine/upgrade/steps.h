@@ -18,6 +18,7 @@ struct Step {
   std::string_view name;
   Action run;
   Action undo;
+  bool os_only = false;  // a peripheral has no such step
 };
 
 // verify, fetch, state-check, stage, install, verify-hooks, check, switch, reboot, health, confirm.

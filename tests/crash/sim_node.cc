@@ -141,7 +141,10 @@ class SimSlots final : public SlotStore {
     std::vector<std::string> garbage;
     for (const auto& [id, version] : node_.installations_)
       if (!wanted.contains(id)) garbage.push_back(id);
-    for (const std::string& id : garbage) HC_TRY(node_.write([&] { node_.installations_.erase(id); }));
+    for (const std::string& id : garbage) {
+      if (id == node_.running_) node_.broken_ = "the system that runs was removed";
+      HC_TRY(node_.write([&] { node_.installations_.erase(id); }));
+    }
     return ok;
   }
   SimNode& node_;
@@ -286,6 +289,7 @@ Status SimNode::write(const std::function<void()>& change) {
 void SimNode::power_on() {
   ++boots_;
   booted_.reset();
+  running_.clear();
   for (int tries = 0; tries < 20; ++tries) {
     const auto choice = flash_.boot();
     if (!choice) return;
@@ -294,6 +298,7 @@ void SimNode::power_on() {
     const bool on_trial = choice->slot == Slot::b;
     if (!complete || (on_trial && !world_.boots)) continue;
     booted_ = choice->slot;
+    if (world_.target.is_os()) running_ = *id;
     return;
   }
 }
@@ -303,7 +308,7 @@ bool SimNode::live(std::vector<Fault> faults) {
   SimRecords records(*this);
   SimSlots slots(*this);
   SimBoot boot(*this);
-  OsSwitch os_switch(boot, 3);
+  OsSwitch os_switch(boot, world_.tries);
   SimLink link(*this);
   SimSource source(*this);
   SimHooks hooks(*this);
@@ -380,6 +385,7 @@ std::string SimNode::violation() const {
   const bool os = world_.target.is_os();
   const BootState flash = *const_cast<FakeBootControl&>(flash_).state();
   if (os && !booted_) return "no slot comes up";
+  if (!broken_.empty()) return broken_;
   if (records_.contains("transaction")) return "the journal was left behind";
   if (os && flash.trial) return "a trial was left armed";
   if (os && booted_ != flash.confirmed) return "the node does not run its confirmed slot";

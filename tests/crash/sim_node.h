@@ -37,6 +37,7 @@ struct World {
   bool healthy = true;  // its health checks pass
   bool install_passes = true;
   bool verify_passes = true;
+  unsigned tries = 3;  // that the bootloader gives it
   bool needed = true;  // the state check does not say "already there"
 };
 
@@ -88,6 +89,8 @@ class SimNode {
 
   // What does not.
   std::optional<Slot> booted_;
+  std::string running_;  // the installation that was booted
+  std::string broken_;   // what no engine may do, done
   int boots_ = 0;
 };
 

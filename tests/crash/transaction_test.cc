@@ -43,6 +43,7 @@ std::vector<Case> cases() {
       {"os deploy, unhealthy", {.target = Target::os(), .healthy = false}, rolled_back},
       {"os deploy, install hook fails", {.target = Target::os(), .install_passes = false}, failed},
       {"os deploy, verify hook fails", {.target = Target::os(), .verify_passes = false}, failed},
+      {"os deploy, one try only", {.target = Target::os(), .tries = 1}, confirmed},
       {"os deploy, not needed", {.target = Target::os(), .needed = false}, not_needed},
       {"os rollback", {.target = Target::os(), .kind = rollback}, confirmed},
       {"os rollback, other slot hangs", {.target = Target::os(), .kind = rollback, .boots = false}, rolled_back},
