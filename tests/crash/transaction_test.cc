@@ -80,6 +80,23 @@ TEST_P(TransactionCrash, SurvivesAnyOneFault) {
   }
 }
 
+// A power cut costs time, never a version: where the tries allow one more boot, the end is the same as without it.
+TEST_P(TransactionCrash, APowerCutAloneChangesNoEnd) {
+  SimNode undisturbed(GetParam().world);
+  ASSERT_TRUE(undisturbed.live({}));
+  for (std::size_t at = 1; at <= undisturbed.writes(); ++at) {
+    for (const FaultKind kind : {FaultKind::cut_before, FaultKind::cut_after}) {
+      SimNode node(GetParam().world);
+      ASSERT_TRUE(node.live({{at, kind}}));
+      const bool before_the_journal = !node.outcome();
+      const bool used_the_only_try = GetParam().world.tries == 1 && node.outcome() == Outcome::rolled_back;
+      if (used_the_only_try) continue;
+      EXPECT_TRUE(before_the_journal ? at == 1 : *node.outcome() == GetParam().without_faults)
+          << name(kind) << " write " << at << ": " << node.picture();
+    }
+  }
+}
+
 // The second fault strikes while the first is being mended.
 TEST_P(TransactionCrash, SurvivesTwoFaults) {
   SimNode undisturbed(GetParam().world);
