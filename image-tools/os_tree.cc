@@ -9,6 +9,7 @@
 #include <set>
 
 #include "engine/base/text.h"
+#include "image-tools/peripheral_tree.h"
 
 namespace hc {
 namespace {
@@ -173,6 +174,31 @@ void check_identity(const fs::path& tree, Findings& findings) {
   }
 }
 
+void add_below(const std::string& directory, Findings more, Findings& findings) {
+  for (Finding& finding : more) {
+    finding.where = directory + (finding.where.empty() ? "" : "/" + finding.where);
+    findings.push_back(std::move(finding));
+  }
+}
+
+// The OS's own hooks, and the peripheral payloads that it carries.
+void check_carried(const fs::path& tree, Findings& findings) {
+  const std::string upgrade = "usr/lib/honeycomb/upgrade";
+  const std::string peripherals = "usr/lib/honeycomb/peripherals";
+  add_below(upgrade, check_optional_hooks(tree / upgrade), findings);
+  const auto names = list_dir(tree / peripherals);
+  if (!names) return;
+  for (const std::string& name : *names) {
+    const std::string where = fs::path(peripherals) / name;
+    PeripheralTree carried = check_peripheral_tree(tree / where);
+    add_below(where, std::move(carried.findings), findings);
+    if (carried.metadata && carried.metadata->target.name() != name)
+      findings.push_back(
+          {Level::error, where,
+           "holds the payload of " + quote(carried.metadata->target.name()) + ": the directory is to have its name"});
+  }
+}
+
 Status make_link(const fs::path& view, const Link& link) {
   const fs::path path = view / link.name;
   if (type_of(path) == fs::file_type::symlink) return ok;
@@ -193,6 +219,7 @@ OsTree check_os_tree(const fs::path& tree) {
   result.kernel = check_kernel(tree, result.findings);
   check_layout(tree, result.findings);
   check_identity(tree, result.findings);
+  check_carried(tree, result.findings);
   for (Finding& finding : check_entries(tree, emptied_directories())) result.findings.push_back(std::move(finding));
   return result;
 }

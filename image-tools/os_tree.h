@@ -14,7 +14,8 @@ struct OsTree {
 
 // The rules for a root tree that is to be an OS payload:
 //   usr/lib/os-release with ID or PRETTY_NAME; exactly one usr/lib/modules/KVER with vmlinuz and initramfs.img, all of
-//   one version; etc or usr/etc; nothing in home, srv, opt, mnt and usr/local, which are the node's own (in /var).
+//   one version; etc or usr/etc; nothing in home, srv, opt, mnt and usr/local, which are the node's own (in /var);
+//   hooks in usr/lib/honeycomb/upgrade and payloads in usr/lib/honeycomb/peripherals/NAME as nodes want them.
 // Warnings name what convert_os_tree() leaves out and what every node would share (host keys).
 OsTree check_os_tree(const fs::path& tree);
 

@@ -50,7 +50,7 @@ Findings tree_findings(const fs::path& tree, const StopToken& stop) {
       {Finding::Level::error, "", "is no payload's tree: neither metadata.json (peripheral) nor usr (OS) is there"}};
 }
 
-Report report_of(Findings findings, const std::string& subject) {
+Report report_of(const Findings& findings, const std::string& subject) {
   Report report;
   const std::size_t errors = count_errors(findings);
   report.json = {{"subject", subject}, {"ok", errors == 0}, {"findings", to_json(findings)}};
@@ -92,7 +92,10 @@ Result<Findings> commit_findings(const Repository& repository, const Commit& com
 
 std::string listed(const std::vector<std::string>& words) {
   std::string text;
-  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + printable(word);
+  for (const std::string& word : words) {
+    if (!text.empty()) text += ", ";
+    text += printable(word);
+  }
   return text.empty() ? "-" : text;
 }
 
@@ -104,7 +107,7 @@ std::string manifest_text(const Manifest& manifest, const Commit& commit) {
                      (manifest.expires ? iso_time(*manifest.expires) : "never") + "\ncompatible  " +
                      (manifest.compatible.empty() ? "every model" : listed(manifest.compatible)) + "\n";
   for (const auto& [target, version] : manifest.requires_versions)
-    text += "requires    " + target + " " + version + " or later\n";
+    text.append("requires    ").append(target).append(" ").append(version).append(" or later\n");
   if (!manifest.changelog.empty()) text += "changelog\n" + printable(manifest.changelog) + "\n";
   return text;
 }

@@ -142,4 +142,5 @@ int main_with(int argc, char** argv) {
 }  // namespace
 }  // namespace hc
 
+// NOLINTNEXTLINE(bugprone-exception-escape): what is thrown here (out of memory) is to end the process
 int main(int argc, char** argv) { return hc::main_with(argc, argv); }

@@ -49,7 +49,7 @@ std::int64_t newest_file(const fs::path& tree) {
 
 Result<std::int64_t> parse_expiry(const std::string& text, std::int64_t built_at) {
   if (text.starts_with('+') && text.ends_with('d')) {
-    const auto days = whole_number(std::string_view(text).substr(1, text.size() - 2));
+    const auto days = whole_number(text.substr(1, text.size() - 2));
     if (days && *days > 0 && *days <= kMostDays) return built_at + *days * kDay;
   }
   for (const char* format : {"%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"})

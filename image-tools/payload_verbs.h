@@ -15,7 +15,7 @@
 namespace hc {
 
 // What a verb has to say: `json` with --json, else `text`.
-struct Report {
+struct Report {  // NOLINT(bugprone-exception-escape): nlohmann's own move, which only asserts
   Json json;
   std::string text;
   int exit_status = 0;

@@ -35,7 +35,7 @@ void check_hook(const fs::path& tree, const std::string& name, bool required, Fi
     findings.push_back({Level::error, name, text.error().text()});
     return;
   }
-  const std::string_view first = std::string_view(*text).substr(0, text->find('\n'));
+  const std::string_view first = std::string_view{*text}.substr(0, text->find('\n'));
   if (!first.starts_with("#!") && !first.starts_with("\x7f"
                                                      "ELF"))
     findings.push_back({Level::error, name + ":1", "begins with no `#!` line, so the node could not run it"});
@@ -80,7 +80,7 @@ void check_symlinks(const fs::path& tree, Findings& findings) {
 bool is_shell_script(const fs::path& file) {
   const auto text = read_file(file, kScriptLimit);
   if (!text) return false;
-  const std::string_view first = trimmed(std::string_view(*text).substr(0, text->find('\n')));
+  const std::string_view first = trimmed(std::string_view{*text}.substr(0, text->find('\n')));
   if (!first.starts_with("#!")) return file.extension() == ".sh";
   return first.ends_with("sh") || first.find("sh ") != std::string_view::npos;
 }
@@ -116,6 +116,13 @@ PeripheralTree check_peripheral_tree(const fs::path& tree) {
     if (finding.level == Level::error) result.findings.push_back(std::move(finding));
   }
   return result;
+}
+
+Findings check_optional_hooks(const fs::path& directory) {
+  Findings findings;
+  for (const char* hook : kRequiredHooks) check_hook(directory, hook, false, findings);
+  check_hook(directory, kRollbackHook, false, findings);
+  return findings;
 }
 
 Findings lint_scripts(const fs::path& tree, const StopToken& stop) {

@@ -27,7 +27,7 @@ Status copy_attributes(const fs::path& from, const struct stat& info, const fs::
   if (size <= 0) return ok;  // none, or a file system without them
   std::string names(static_cast<std::size_t>(size), '\0');
   if (::llistxattr(from.c_str(), names.data(), names.size()) != size) return failed("reading the attributes of", from);
-  for (const std::string& name : split(std::string_view(names).substr(0, names.size() - 1), '\0')) {
+  for (const std::string& name : split(names.substr(0, names.size() - 1), '\0')) {
     std::string value(64 << 10, '\0');
     const ssize_t length = ::lgetxattr(from.c_str(), name.c_str(), value.data(), value.size());
     if (length < 0) return failed("reading the attributes of", from);

@@ -55,7 +55,7 @@ Status read_blocked(std::string_view text, std::set<Commit>& blocked) {
   Status status = ok;
   for (const std::string& line : split(text, '\n')) {
     ++number;
-    const std::string_view word = trimmed(std::string_view(line).substr(0, line.find('#')));
+    const std::string_view word = trimmed(std::string_view{line}.substr(0, line.find('#')));
     if (word.empty()) continue;
     auto commit = Commit::parse(word);
     if (commit) {

@@ -55,7 +55,7 @@ bool is_line(std::string_view text) {
 // An absolute path that means what it says: no empty, `.` or `..` part, no control character.
 bool is_plain_path(const std::string& path) {
   if (!path.starts_with('/') || path.size() > 4096 || !is_line(path)) return false;
-  const Strings parts = split(std::string_view(path).substr(1), '/');
+  const Strings parts = split(path.substr(1), '/');
   return std::none_of(parts.begin(), parts.end(),
                       [](const std::string& part) { return part.empty() || part == "." || part == ".."; });
 }

@@ -289,6 +289,22 @@ TEST_F(PayloadBuild, OsTreeRulesAreEnforced) {
   EXPECT_EQ(build_os("tree", "1.0", "1")["version"], "1.0");
 }
 
+TEST_F(PayloadBuild, HooksAndPeripheralsThatAnOsCarriesAreChecked) {
+  make_os_tree("tree");
+  make_peripheral_tree("tree/usr/lib/honeycomb/peripherals/ptz-camera");
+  put("tree/usr/lib/honeycomb/upgrade/hc_verify_upgrade.sh", kHook, 0644);
+  EXPECT_THAT(os_refusal(), HasSubstr("usr/lib/honeycomb/upgrade/hc_verify_upgrade.sh: is not executable"));
+  put("tree/usr/lib/honeycomb/upgrade/hc_verify_upgrade.sh", kHook, 0755);
+  const fs::path peripherals = dir_ / "tree/usr/lib/honeycomb/peripherals";
+  fs::rename(peripherals / "ptz-camera", peripherals / "camera");
+  EXPECT_THAT(os_refusal(), HasSubstr("peripherals/camera: holds the payload of `ptz-camera`"));
+  fs::rename(peripherals / "camera", peripherals / "ptz-camera");
+  put("tree/usr/lib/honeycomb/peripherals/ptz-camera/metadata.json", "{}");
+  EXPECT_THAT(os_refusal(), HasSubstr("peripherals/ptz-camera/metadata.json: the key `peripheral_name` is missing"));
+  put("tree/usr/lib/honeycomb/peripherals/ptz-camera/metadata.json", metadata());
+  EXPECT_EQ(build_os("tree", "1.0", "1")["version"], "1.0");
+}
+
 TEST_F(PayloadBuild, PeripheralRulesAreEnforced) {
   make_peripheral_tree("tree");
   const auto broken = [&](const std::string& command) {
