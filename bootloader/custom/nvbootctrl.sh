@@ -63,6 +63,12 @@ prefers() {
   [ "$(field "$1" priority)" -gt "$(field "$2" priority)" ]
 }
 
+# set-active-boot-slot takes the mark from a slot, and an unmarked slot is counted at each boot. The firmware marks the
+# running slot only; one that is not running gets its mark when it is confirmed after its next boot.
+mark_if_running() {
+  [ "$(current)" != "$1" ] || "$nvbootctrl" mark-boot-successful
+}
+
 other_of() {
   if [ "$1" = a ]; then echo b; else echo a; fi
 }
@@ -100,13 +106,13 @@ case ${1:-} in
   confirm)
     read_state
     prefers "$2" "$(other_of "$2")" || "$nvbootctrl" set-active-boot-slot "$(number_of "$2")"
-    # The firmware marks the running slot only.
-    [ "$(current)" != "$2" ] || "$nvbootctrl" mark-boot-successful
+    mark_if_running "$2"
     write_state "$2" ""
     ;;
   disarm)
     read_state
     prefers "$confirmed" "$(other_of "$confirmed")" || "$nvbootctrl" set-active-boot-slot "$(number_of "$confirmed")"
+    mark_if_running "$confirmed"
     write_state "$confirmed" ""
     ;;
   entry)

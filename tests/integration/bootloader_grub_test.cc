@@ -55,8 +55,9 @@ void make_boot(const fs::path& boot, const Case& c) {
     const std::string dir = "honeycomb/" + std::string(name(slot));
     ASSERT_TRUE(make_dirs(boot / dir));
     const EntryFiles entries(boot, "slot.cfg", EntryStyle::grub);
-    const BootEntry entry{"Tom & Jerry <2>; {x} $HOME", "/" + dir + "/vmlinuz", "/" + dir + "/initrd",
-                          "ostree=/ostree/slots/" + std::string(name(slot)) + " a=b;c,d & | < > { } $x ${y} # ! [z] ~ % @ ^"};
+    const BootEntry entry{
+        "Tom & Jerry <2>; {x} $HOME", "/" + dir + "/vmlinuz", "/" + dir + "/initrd",
+        "ostree=/ostree/slots/" + std::string(name(slot)) + " a=b;c,d & | < > { } $x ${y} # ! [z] ~ % @ ^"};
     ASSERT_TRUE(entries.write(slot, entry));
     if (slot == Slot::a ? c.kernel_a : c.kernel_b) {
       ASSERT_TRUE(write_atomically(boot / dir / "vmlinuz", "kernel"));
