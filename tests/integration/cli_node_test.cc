@@ -253,6 +253,105 @@ TEST_F(Story, InterruptedDeployIsUndone) {
   EXPECT_EQ(picture(), before);
 }
 
+// CASES.md BT-6: two stores, one truth. What booted has to prove itself even where the journal is gone.
+TEST_F(Story, TrialWhoseJournalIsLostIsStillJudged) {
+  put(tree("3.0") / "usr/lib/honeycomb/health.d/required/10-app", "#!/bin/sh\nexit 1\n", 0755);
+  build("2.0", 2);
+  build("3.0", 3);
+  init_with_remote();
+  const fs::path journal = node() / "ostree/deploy/honeycomb/var/lib/honeycomb/transaction.json";
+  os_json({"deploy", "2.0"});
+  ASSERT_TRUE(fs::remove(journal));
+  fs::remove(journal.string() + ".last");
+  EXPECT_EQ(sandbox({"reboot", "node"}).status, 0);
+  EXPECT_EQ(running_version(), "2.0");
+  os_json({"deploy", "3.0"});
+  ASSERT_TRUE(fs::remove(journal));
+  fs::remove(journal.string() + ".last");
+  EXPECT_EQ(sandbox({"reboot", "node"}).status, 10);
+  EXPECT_EQ(running_version(), "2.0");
+  const Json last = os_json({"history"})["transactions"].back();
+  EXPECT_EQ(last["outcome"], "rolled-back");
+  EXPECT_THAT(last["notes"].dump(), HasSubstr("journal was lost"));
+}
+
+TEST_F(Story, DamagedJournalIsReplacedByItsLastCopy) {
+  build("2.0", 2);
+  init_with_remote();
+  os_json({"deploy", "2.0"});
+  const fs::path journal = node() / "ostree/deploy/honeycomb/var/lib/honeycomb/transaction.json";
+  ASSERT_TRUE(write_atomically(journal, std::string(read_file(journal).value().substr(0, 100))));
+  EXPECT_EQ(sandbox({"reboot", "node"}).status, 0);
+  EXPECT_EQ(running_version(), "2.0");
+}
+
+TEST_F(Story, TrialWithoutAJournalThatDidNotBootIsEnded) {
+  build("2.0", 2);
+  init_with_remote();
+  os_json({"deploy", "2.0"});
+  const fs::path journal = node() / "ostree/deploy/honeycomb/var/lib/honeycomb/transaction.json";
+  ASSERT_TRUE(fs::remove(journal));
+  fs::remove(journal.string() + ".last");
+  os_json({"resume"});
+  EXPECT_EQ(os_json({"status"})["targets"][0]["slots"][1]["trial"], false);
+  EXPECT_EQ(sandbox({"reboot", "node"}).status, 0);
+  EXPECT_EQ(running_version(), "1.0");
+  os_json({"deploy", "2.0"});
+  EXPECT_EQ(sandbox({"reboot", "node"}).status, 0);
+  EXPECT_EQ(running_version(), "2.0");
+}
+
+// CASES.md BT-1: a healthy system never loses its slot to short power cycles; a trial may use its tries.
+TEST_F(Story, PowerCyclesDoNotUseUpAConfirmedSystem) {
+  build("2.0", 2);
+  init_with_remote();
+  os_json({"deploy", "2.0"});
+  EXPECT_EQ(sandbox({"reboot", "node"}).status, 0);
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(sandbox({"reboot", "node"}).status, 0);
+  EXPECT_EQ(running_version(), "2.0");
+  const Json status = os_json({"status"});
+  EXPECT_EQ(status["targets"][0]["tries_left"], 0);
+}
+
+// CASES.md ST-4: somebody made a file immutable. The upgrade counts, the clean-up waits.
+TEST_F(Story, UndeletableOldVersionNeverBlocksTheNext) {
+  for (const int n : {2, 3, 4}) build(std::to_string(n) + ".0", n);
+  init_with_remote();
+  put("node/ostree/slots/a/etc/mine", "do not touch");
+  ASSERT_EQ(run({"chattr", "+i", "node/ostree/slots/a/etc/mine"}).status, 0);
+  for (const char* version : {"2.0", "3.0", "4.0"}) {
+    EXPECT_EQ(os({"deploy", version}).status, 0) << version;
+    EXPECT_EQ(sandbox({"reboot", "node"}).status, 0) << version;
+    EXPECT_EQ(running_version(), version);
+  }
+}
+
+// CASES.md QU-2: nothing of one transaction is taken for another's.
+TEST_F(Story, APeripheralIsUpgradedAndTakenBack) {
+  const auto camera = [&](int version, const std::string& verify) {
+    const fs::path root = "camera-" + std::to_string(version);
+    put(root / "metadata.json", "{\"peripheral_name\": \"ptz-camera\", \"config_version\": \"" +
+                                    std::to_string(version) +
+                                    ".0\", \"retry_state_check\": 0, \"retry_install\": 0, \"retry_verify\": 0}");
+    put(root / "hc_state_check.sh", "#!/bin/sh\nexit 0\n", 0755);
+    put(root / "hc_install_upgrade.sh", "#!/bin/sh\necho " + std::to_string(version) + " > \"$HC_STATE_DIR/pan\"\n",
+        0755);
+    put(root / "hc_verify_upgrade.sh", "#!/bin/sh\n" + verify + "\n", 0755);
+    hc_json({"build", root.string(), "--sequence", std::to_string(version), "--key", "release.key", "--repo", "repo"});
+  };
+  camera(1, "exit 0");
+  camera(2, "grep -q 2 \"$HC_STATE_DIR/pan\"");
+  camera(3, "exit 1");
+  init_with_remote();
+  const fs::path pan = node() / "ostree/deploy/honeycomb/var/lib/honeycomb/state/ptz-camera/pan";
+  EXPECT_EQ(os_json({"deploy", "-t", "ptz-camera", "1.0"})["outcome"], "confirmed");
+  EXPECT_EQ(os_json({"deploy", "-t", "ptz-camera", "2.0"})["outcome"], "confirmed");
+  EXPECT_EQ(os_json({"deploy", "-t", "ptz-camera", "3.0"}, 9)["outcome"], "failed");
+  EXPECT_EQ(read_file(pan).value(), "2\n") << "the camera is set back";
+  EXPECT_EQ(os_json({"rollback", "ptz-camera"})["outcome"], "confirmed");
+  EXPECT_EQ(read_file(pan).value(), "1\n");
+}
+
 TEST_F(Story, TwoDeploysAtOnceDoNotMix) {
   hook("2.0", "hc_install_upgrade.sh", "sleep 2");
   build("2.0", 2);
