@@ -44,7 +44,8 @@ Json to_json(const NodeStatus& status) {
                  {"boot_id", status.node.boot_id}}},
                {"targets", Json::array()},
                {"transaction", status.transaction ? to_json(*status.transaction) : Json(nullptr)},
-               {"waits_for_reboot", status.waits_for_reboot}};
+               {"waits_for_reboot", status.waits_for_reboot},
+               {"last_transaction", status.last ? to_json(*status.last) : Json(nullptr)}};
   for (const TargetStatus& target : status.targets) {
     Json slots = Json::array();
     for (const SlotStatus& slot : target.slots) slots.push_back(to_json(slot));
@@ -55,6 +56,16 @@ Json to_json(const NodeStatus& status) {
                                {"problem", target.problem}});
   }
   return json;
+}
+
+std::string summary(const Transaction& t) {
+  return t.label() + ": " + std::string(name(t.kind)) + " " + t.target.name() + " " +
+         printable(t.to.version.empty() ? t.requested : t.to.version);
+}
+
+std::string ending(const Transaction& t) {
+  const std::string outcome(t.outcome ? name(*t.outcome) : "under way");
+  return t.failure ? outcome + " (" + t.failure->step + ": " + printable(t.failure->text) + ")" : outcome;
 }
 
 void print(const NodeStatus& status) {
@@ -68,13 +79,15 @@ void print(const NodeStatus& status) {
     }
     if (!target.problem.empty()) std::printf("  degraded: %s\n", printable(target.problem).c_str());
   }
-  if (!status.transaction) return;
+  if (!status.transaction) {
+    if (status.last) std::printf("last: %s, %s\n", summary(*status.last).c_str(), ending(*status.last).c_str());
+    return;
+  }
   const Transaction& t = *status.transaction;
-  std::printf("%s: %s %s %s, %s\n", t.label().c_str(), std::string(name(t.kind)).c_str(), t.target.name().c_str(),
-              printable(t.to.version.empty() ? t.requested : t.to.version).c_str(),
-              status.waits_for_reboot
-                  ? "waits for the node to restart"
-                  : ("unfinished at step " + printable(t.step) + "; the next hc-os or boot carries it on").c_str());
+  const std::string state = status.waits_for_reboot
+                                ? "waits for the node to restart"
+                                : "unfinished at step " + printable(t.step) + "; the next hc-os or boot carries it on";
+  std::printf("%s, %s\n", summary(t).c_str(), state.c_str());
 }
 
 // One line of the history.

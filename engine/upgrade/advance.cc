@@ -26,6 +26,19 @@ void turn_round(Transaction& t, const Error& error) {
   t.entries = 0;
 }
 
+void tell(const Transaction& t, const StepRecord& record, std::string_view code) {
+  const bool switched_now = record.name == "switch" && record.direction == "run" && record.outcome == "ok";
+  event(switched_now ? kSwitched : kStepEnded,
+        t.label() + ": " + record.direction + " " + record.name + ": " + record.outcome,
+        {{"HC_TXN", std::to_string(t.id)},
+         {"HC_TARGET", t.target.name()},
+         {"HC_STEP", record.name},
+         {"HC_SLOT", t.to.slot ? std::string(name(*t.to.slot)) : ""},
+         {"HC_COMMIT", t.to.commit},
+         {"HC_OUTCOME", record.outcome},
+         {"HC_CODE", std::string(code)}});
+}
+
 // Times one action and tells the listener, the history and the log.
 template <typename Work>
 Result<Next> recorded(Transaction& t, Machine& m, Work work) {
@@ -41,8 +54,7 @@ Result<Next> recorded(Transaction& t, Machine& m, Work work) {
     record.outcome = *next == Next::reboot ? "reboot" : (*next == Next::later ? "later" : "ended");
   }
   t.steps.push_back(record);
-  event(kStepEnded, t.label() + ": " + record.direction + " " + record.name + ": " + record.outcome,
-        {{"HC_TXN", std::to_string(t.id)}, {"HC_STEP", record.name}, {"HC_OUTCOME", record.outcome}});
+  tell(t, record, next ? "" : name(next.error().code()));
   if (m.listener.ended) m.listener.ended(t, record);
   return next;
 }
@@ -142,8 +154,10 @@ Status finish(Transaction& t, Machine& m) {
   event(id, t.label() + ": " + t.target.name() + " " + t.to.version + " " + std::string(name(*t.outcome)),
         {{"HC_TXN", std::to_string(t.id)},
          {"HC_TARGET", t.target.name()},
+         {"HC_SLOT", t.to.slot ? std::string(name(*t.to.slot)) : ""},
          {"HC_COMMIT", t.to.commit},
-         {"HC_OUTCOME", std::string(name(*t.outcome))}});
+         {"HC_OUTCOME", std::string(name(*t.outcome))},
+         {"HC_CODE", t.failure ? std::string(name(t.failure->code)) : ""}});
   return ok;
 }
 

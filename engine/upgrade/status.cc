@@ -27,6 +27,8 @@ Result<NodeStatus> Upgrader::status() {
   if (const auto& t = status.transaction) {
     status.waits_for_reboot = t->target.is_os() && t->step == "reboot" && t->boot_id == parts_->node.boot_id;
   }
+  std::vector<Transaction> ended = HC_TRY(history());
+  if (!ended.empty()) status.last = std::move(ended.back());
   return status;
 }
 

@@ -54,6 +54,7 @@ struct NodeStatus {
   std::vector<TargetStatus> targets;
   std::optional<Transaction> transaction;  // under way
   bool waits_for_reboot = false;
+  std::optional<Transaction> last;  // the newest that ended
 };
 
 // How a transaction stands after a call.

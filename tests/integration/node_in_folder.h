@@ -89,6 +89,7 @@ class NodeInFolder : public PayloadTool {
   std::string picture() const {
     Json status = os_json({"status"});
     status["node"].erase("boot_id");
+    status.erase("last_transaction");
     std::string text =
         status.dump() + run({"sh", "-c",
                              "cd node && md5sum boot/grub/grubenv $(find boot/honeycomb -type f | sort); readlink "
