@@ -23,7 +23,7 @@ struct Node {
 
   bool is_sandbox() const { return sysroot != "/"; }
 
-  // REQUIRES: `sysroot` was set up (`hc-os doctor` says what is missing). Where a sandbox was never started, slot `a`
+  // REQUIRES: `sysroot` was set up (an image or `hc-sandbox init` does it). Where a sandbox was never started, slot `a`
   // counts as booted.
   static Result<Node> open(const fs::path& sysroot);
 };

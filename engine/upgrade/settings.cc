@@ -33,17 +33,14 @@ Setter text(std::string Settings::*member) {
   };
 }
 
-Setter one_of(std::string Settings::*member, std::vector<std::string> allowed) {
-  return [=](Settings& settings, const std::string& value) -> Status {
-    std::string known;
-    for (const std::string& word : allowed) {
-      if (word == value) {
-        settings.*member = value;
-        return ok;
-      }
-      known += (known.empty() ? "" : ", ") + word;
-    }
-    return Error(Code::invalid, quote(value) + " is none of: " + known);
+Setter loader() {
+  return [](Settings& settings, const std::string& value) -> Status {
+    constexpr std::string_view kKnown[] = {"auto", "grub", "uboot", "systemd-boot"};
+    const bool known = std::find(std::begin(kKnown), std::end(kKnown), value) != std::end(kKnown);
+    if (!known && !value.starts_with("custom:/"))
+      return Error(Code::invalid, quote(value) + " is none of: auto, grub, uboot, systemd-boot, custom:/PROGRAM");
+    settings.bootloader = value;
+    return ok;
   };
 }
 
@@ -66,8 +63,7 @@ Setter checks(std::vector<std::string> Settings::*member) {
 const std::map<std::string, Setter>& known_keys() {
   static const std::map<std::string, Setter> keys = {
       {"node/model", text(&Settings::model)},
-      {"boot/loader", one_of(&Settings::bootloader, {"auto", "grub", "uboot", "systemd-boot", "custom"})},
-      {"boot/tries", number(&Settings::tries, 1, 9)},
+      {"boot/loader", loader()},
       {"slots/keep_versions", number(&Settings::keep_versions, 1, 1000)},
       {"health/soak_s", number(&Settings::soak_s, 0, 86'400)},
       {"health/deadline_s", number(&Settings::deadline_s, 0, 86'400)},
