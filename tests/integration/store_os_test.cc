@@ -7,6 +7,7 @@
 #include <sanitizer/lsan_interface.h>
 #endif
 
+#include <cstdlib>
 #include <fstream>
 
 #include "engine/store/os_store.h"
@@ -417,6 +418,95 @@ TEST_F(OsStoreTest, PruneKeepsWhatTheSlotsHold) {
   EXPECT_TRUE(must(store().repository().is_complete(one.commit())));
   EXPECT_TRUE(must(store().repository().is_complete(two.commit())));
   EXPECT_FALSE(must(store().repository().has_commit(three.commit())));
+}
+
+// A file system with a journal, in a file.
+class Ext4 {
+ public:
+  explicit Ext4(const TempDir& dir) : place_(dir / "ext4") {
+    const std::string image = (dir / "image").string();
+    std::ofstream(image).close();
+    fs::resize_file(image, 64 << 20);
+    fs::create_directory(place_);
+    const std::string command =
+        "mkfs.ext4 -q -F -N 4096 " + image + " && mount -o loop " + image + " " + place_.string();
+    mounted_ = std::system((command + " 2>/dev/null").c_str()) == 0;  // NOLINT(cert-env33-c): test set-up
+  }
+  ~Ext4() {
+    if (mounted_) {
+      EXPECT_EQ(::umount(place_.c_str()), 0);
+    }
+  }
+  Ext4(const Ext4&) = delete;
+  Ext4& operator=(const Ext4&) = delete;
+
+  bool mounted() const { return mounted_; }
+  const fs::path& path() const { return place_; }
+
+ private:
+  fs::path place_;
+  bool mounted_ = false;
+};
+
+TEST_F(OsStoreTest, OnAFileSystemWithAJournal) {
+  const Ext4 disk(dir_);
+  if (!disk.mounted()) GTEST_SKIP() << "no loop device here";
+  TestNode node(disk.path() / "sysroot");
+  const VerifiedPayload one = node.release("1.0");
+  const SlotContent old = node.put(Slot::a, one);
+  node.put(Slot::b, node.release("2.0"));
+  must(freeze_and_thaw(disk.path()));
+  put_file(disk.path() / "after", "thawed again");
+  // Field staff do this.
+  put_file(old.root / "etc/resolv.conf", "mine");
+  ASSERT_EQ(std::system(("chattr +i " + (old.root / "etc/resolv.conf").string()).c_str()), 0);
+  EXPECT_TRUE(must(node.store().release()).empty());
+  node.put(Slot::a, node.release("3.0"));
+  node.put(Slot::b, node.release("4.0"));
+  EXPECT_EQ(node.deployments(), 2U);
+  EXPECT_FALSE(fs::exists(old.root));
+}
+
+TEST_F(OsStoreTest, OutOfInodesEndsCleanAndIsRepeatable) {
+  const Ext4 disk(dir_);
+  if (!disk.mounted()) GTEST_SKIP() << "no loop device here";
+  TestNode node(disk.path() / "sysroot");
+  const VerifiedPayload one = node.release("1.0");
+  node.put(Slot::a, one);
+  Files many;
+  for (int i = 0; i < 600; ++i) many["usr/share/d" + std::to_string(i) + "/file"] = "same";
+  const VerifiedPayload two = node.release("2.0", many);
+  std::vector<fs::path> fill;
+  while (must(free_space(disk.path())).inodes > 300) {
+    fill.push_back(disk.path() / ("fill" + std::to_string(fill.size())));
+    put_file(fill.back(), "");
+  }
+  const SlotSpace space = must(node.store().space_for(two));
+  EXPECT_GT(space.needs.at(0).inodes, space.needs.at(0).free.inodes);
+  const std::uint64_t free = must(free_space(disk.path())).inodes;
+  const auto staged = node.store().stage(Slot::b, two, nullptr, StopToken());
+  ASSERT_FALSE(staged);
+  EXPECT_EQ(staged.error().code(), Code::no_space) << staged.error().text();
+  EXPECT_EQ(node.deployments(), 1U);
+  EXPECT_NEAR(static_cast<double>(must(free_space(disk.path())).inodes), static_cast<double>(free), 8);
+  must(node.store().check(Slot::a, one.commit(), nullptr, StopToken()));
+  for (const fs::path& file : fill) fs::remove(file);
+  node.put(Slot::b, two);
+  must(node.store().check(Slot::b, two.commit(), nullptr, StopToken()));
+}
+
+TEST_F(OsStoreTest, ManyEmptyAndIdenticalFiles) {
+  Files many;
+  for (int i = 0; i < 3000; ++i) {
+    many["usr/share/empty/" + std::to_string(i)] = "";
+    many["usr/share/same/" + std::to_string(i)] = "x";
+  }
+  many["usr/etc/empty1"] = "";
+  many["usr/etc/empty2"] = "";
+  const VerifiedPayload one = node().release("1.0", many);
+  const fs::path root = node().put(Slot::a, one).root;
+  must(check(Slot::a, one));
+  EXPECT_EQ(fs::hard_link_count(root / "etc/empty1"), 1U) << "two lock files must not be one";
 }
 
 // Kills the process that stages at many points, then goes on as after a crash.
