@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,9 @@ struct Case {
   World world;
   Outcome without_faults;
 };
+
+// How GoogleTest names a case in its output.
+void PrintTo(const Case& one, std::ostream* out) { *out << one.title; }
 
 Target camera() { return *Target::parse("ptz-camera"); }
 
