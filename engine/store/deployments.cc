@@ -1,6 +1,7 @@
 #include "engine/store/deployments.h"
 
 #include <linux/capability.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -120,12 +121,22 @@ Status Deployments::write(const std::vector<Deployment>& wanted) {
   const bool written =
       ostree_sysroot_write_deployments_with_options(sysroot_, array.get(), &options, nullptr, err) != FALSE;
   careful.reset();
+  // Having failed, libostree may not have told itself to read the list again.
+  if (!written) ::utimensat(ostree_sysroot_get_fd(sysroot_), "ostree/deploy", nullptr, 0);
   HC_TRY(reload());
   std::vector<std::string> now;
   for (const Deployment& deployment : list()) now.push_back(id(deployment));
   if (now == ids) return ok;
   if (!written) return failed(err, "writing the list of deployments");
   return Error(Code::io, "the list of deployments is not what was written");
+}
+
+Status Deployments::pin(const std::string& wanted) {
+  const Deployment deployment = find(wanted);
+  GErr err;
+  if (!deployment || !ostree_sysroot_deployment_set_pinned(sysroot_, deployment.get(), TRUE, err))
+    return failed(err, "pinning the deployment " + wanted);
+  return ok;
 }
 
 Result<SysrootLock> SysrootLock::take(OstreeSysroot* sysroot) {

@@ -43,6 +43,8 @@ class Deployments {
   // Makes `list` the list, the first one libostree's default. Judged by what is on the disk afterwards, not by what
   // libostree answers: it has failed having done the work.
   Status write(const std::vector<Deployment>& list);
+  // From now on `ostree admin deploy` by hand does not drop it. Our own write() does not look at pins.
+  Status pin(const std::string& id);
 
  private:
   OstreeSysroot* sysroot_;

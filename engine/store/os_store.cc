@@ -156,6 +156,7 @@ Result<std::string> OsStore::deploy(Slot slot, const Commit& commit, const OsCon
   if (second != list.end()) std::rotate(list.begin(), second, second + 1);
   list.insert(list.begin() + (merge ? 1 : 0), made);
   HC_TRY(deployments_->write(list));
+  HC_TRY(deployments_->pin(Deployments::id(made)));
   HC_TRY(hold_listed_commits());
   HC_TRY(sync_filesystem(sysroot_));
   return Deployments::id(made);
@@ -165,6 +166,10 @@ Result<SlotContent> OsStore::stage(Slot slot, const VerifiedPayload& payload, co
                                    const StopToken& stop) {
   const SysrootLock lock = HC_TRY(SysrootLock::take(object_.get()));
   HC_TRY(deployments_->reload());
+  const std::optional<std::string> now = HC_TRY(links_.id(slot));
+  const Deployment booted = deployments_->booted();
+  if (booted && now && Deployments::id(booted) == *now)
+    return Error(Code::invalid, "slot " + std::string(name(slot)) + " is running and cannot be replaced");
   HC_TRY(rehearse(slot, payload));
   const OsContents contents = HC_TRY(read_os_contents(repository_, payload.commit()));
   HC_TRY(leave_bootloader_alone(repository_.raw()));
@@ -178,8 +183,8 @@ Result<SlotContent> OsStore::stage(Slot slot, const VerifiedPayload& payload, co
   };
   const Result<std::string> id = install();
   if (!id) {
-    // What does not fit must not stay; if it cannot be removed now, the next run tries again.
-    if (const auto removed = collect(other(slot)); !removed) return removed.error();
+    // What does not fit must not stay. If it cannot be removed now, the next run tries again; what counts is why.
+    static_cast<void>(collect(other(slot)));
     return id.error();
   }
   HC_TRY(links_.point(slot, *id));

@@ -408,6 +408,26 @@ TEST_F(OsStoreTest, AnotherProgramAtWorkMeansBusy) {
   EXPECT_EQ(staged.error().code(), Code::busy);
 }
 
+TEST_F(OsStoreTest, DeployingByHandLeavesTheSlotsAlone) {
+  const VerifiedPayload one = node().release("1.0");
+  const VerifiedPayload two = node().release("2.0");
+  const VerifiedPayload three = node().release("3.0");
+  const SlotContent a = node().put(Slot::a, one);
+  const SlotContent b = node().put(Slot::b, two);
+  must(store().repository().set_ref("by-hand", three.commit()));
+  const std::string command =
+      "ostree admin deploy --os=honeycomb --sysroot=" + node().sysroot().string() +
+      " by-hand >/dev/null 2>&1 && ostree admin cleanup --sysroot=" + node().sysroot().string() + " >/dev/null 2>&1";
+  if (std::system("ostree --version >/dev/null 2>&1") != 0) GTEST_SKIP() << "no ostree program here";
+  ASSERT_EQ(std::system(command.c_str()), 0);
+  EXPECT_EQ(node().deployments(), 3U);
+  EXPECT_EQ(must(store().content(Slot::a))->id, a.id);
+  must(check(Slot::a, one));
+  must(check(Slot::b, two));
+  node().put(Slot::b, three);
+  must(check(Slot::b, three));
+}
+
 TEST_F(OsStoreTest, PruneKeepsWhatTheSlotsHold) {
   const VerifiedPayload one = node().release("1.0");
   const VerifiedPayload two = node().release("2.0", {{"usr/share/big", std::string(100000, '2')}});
