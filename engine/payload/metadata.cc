@@ -99,10 +99,9 @@ class Reader {
     if (member == nullptr) return ok;
     const std::string range = "a whole number from " + std::to_string(least) + " to " + std::to_string(most);
     if (!member->is_number_integer()) return wrong(key, "must be " + range + ", not " + kind_of(*member));
-    // Above the signed range nlohmann keeps the number unsigned.
-    const bool huge = member->is_number_unsigned() && member->get<std::uint64_t>() > static_cast<std::uint64_t>(most);
-    if (huge || member->get<std::int64_t>() < least || member->get<std::int64_t>() > most)
-      return wrong(key, "must be " + range + ", not " + member->dump());
+    // nlohmann keeps every number that is not negative unsigned, also those above the signed range.
+    const bool above = member->is_number_unsigned() && member->get<std::uint64_t>() > static_cast<std::uint64_t>(most);
+    if (above || member->get<std::int64_t>() < least) return wrong(key, "must be " + range + ", not " + member->dump());
     value = member->get<std::int64_t>();
     return ok;
   }
