@@ -95,9 +95,9 @@ std::optional<std::string> GrubEnv::get(std::string_view name) const {
   const auto found = std::find_if(ours_.begin(), ours_.end(), [&](const auto& v) { return v.first == name; });
   if (found != ours_.end()) return found->second;
   for (auto line = foreign_.rbegin(); line != foreign_.rend(); ++line) {
-    const std::size_t equals = line->find('=');
-    if (line->front() != '#' && std::string_view(*line).substr(0, equals) == name)
-      return unescaped(std::string_view(*line).substr(equals + 1));
+    const std::string_view text = *line;
+    const std::size_t equals = text.find('=');
+    if (text.front() != '#' && text.substr(0, equals) == name) return unescaped(text.substr(equals + 1));
   }
   return std::nullopt;
 }

@@ -57,7 +57,7 @@ UbootEnv UbootEnv::next() const {
 
 Result<std::string> UbootEnv::serialise(std::size_t size) const {
   std::string data;
-  for (const auto& [name, value] : variables_) data += name + "=" + value + '\0';
+  for (const auto& [name, value] : variables_) data.append(name).append(1, '=').append(value).append(1, '\0');
   data += '\0';
   if (data.size() + kHead > size)
     return Error(Code::no_space, "U-Boot's environment is full: " + std::to_string(data.size() + kHead) + " of " +

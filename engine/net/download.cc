@@ -33,7 +33,7 @@ struct Range {
 };
 
 // "bytes 100-199/200"; the total may be `*`.
-std::optional<Range> parse_content_range(const std::string& text) {
+std::optional<Range> parse_content_range(std::string_view text) {
   constexpr std::string_view kUnit = "bytes ";
   const std::size_t dash = text.find('-');
   const std::size_t slash = text.find('/');
@@ -44,9 +44,9 @@ std::optional<Range> parse_content_range(const std::string& text) {
     if (error != std::errc() || end != digits.data() + digits.size()) return std::nullopt;
     return value;
   };
-  const auto start = number(std::string_view(text).substr(kUnit.size(), dash - kUnit.size()));
+  const auto start = number(text.substr(kUnit.size(), dash - kUnit.size()));
   if (!start) return std::nullopt;
-  return Range{*start, number(std::string_view(text).substr(slash + 1))};
+  return Range{*start, number(text.substr(slash + 1))};
 }
 
 class Reporter {

@@ -52,7 +52,8 @@ TEST(UbootTools, ReadWhatWeWriteAndWriteWhatWeRead) {
 TEST(UbootTools, MakeAScriptOfOurs) {
   const TempDir dir;
   const std::string script = (dir.path() / "boot.scr").string();
-  run({"mkimage", "-T", "script", "-C", "none", "-d", HC_BOOTLOADER_DIR "/uboot/boot.cmd", script});
+  const std::string source = HC_BOOTLOADER_DIR "/uboot/boot.cmd";
+  run({"mkimage", "-T", "script", "-C", "none", "-d", source, script});
   EXPECT_THAT(run({"mkimage", "-l", script}), HasSubstr("Script"));
 }
 

@@ -133,9 +133,8 @@ std::vector<Case> environments() {
   for (const std::string good : {"unset", "", "a", "b", "c"}) {
     for (const std::string trial : {"unset", "", "-", "a", "b", "ab", "zz"}) {
       for (const std::string tries : {"unset", "", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "03", "x"}) {
-        cases.push_back({"good " + good + " try " + trial + " tries " + tries,
-                         block(line("hc_good", good) + line("hc_try", trial) + line("hc_tries", tries)),
-                         good == "c" ? "set hc_good='b'\n" : ""});
+        const std::string lines = line("hc_good", good) + line("hc_try", trial) + line("hc_tries", tries);
+        cases.push_back({lines, block(lines), good == "c" ? "set hc_good='b'\n" : ""});
       }
     }
   }
@@ -158,8 +157,8 @@ TEST_F(GrubItself, DecidesAsTheSandboxDoesInEveryStateOfTheEnvironment) {
   for (std::size_t i = 0; i < cases.size(); ++i) {
     const std::string number = std::to_string(i);
     ASSERT_NO_FATAL_FAILURE(make_boot(tree / number, cases[i]));
-    commands += "set hc_boot=/" + number + "\nset hc_env=/" + number + "/grub/grubenv\nhc_choose\n";
-    commands += "echo \"CASE" + number + "=$hc_slot $hc_reason\"\n";
+    commands.append("set hc_boot=/").append(number).append("\nset hc_env=$hc_boot/grub/grubenv\nhc_choose\n");
+    commands.append("echo \"CASE").append(number).append("=$hc_slot $hc_reason\"\n");
   }
   const std::string output = grub(tree, commands + "exit\n");
   const fs::path after_it = work_.path() / "after";

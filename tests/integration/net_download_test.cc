@@ -54,7 +54,7 @@ class Download : public testing::Test {
     headers.push_back("Content-Length: " + std::to_string(body.size()));
     server_.on("/file", [=](const Request&, Reply& reply) {
       reply.head(200, headers);
-      reply.send(std::string_view(body).substr(0, body.size() / 2));
+      reply.send(body.substr(0, body.size() / 2));
     });
   }
   void get_half(const std::string& body, std::vector<std::string> headers) {
@@ -151,7 +151,7 @@ TEST_P(ChangedFile, IsNeverJoinedEvenByACarelessServer) {
     }
     const std::string range = "Content-Range: bytes " + std::to_string(start) + "-" + std::to_string(other.size() - 1) +
                               "/" + std::to_string(other.size());
-    reply.answer(start == 0 ? 200 : 206, std::string_view(other).substr(start), {"ETag: \"2\"", range});
+    reply.answer(start == 0 ? 200 : 206, other.substr(start), {"ETag: \"2\"", range});
   });
   ASSERT_TRUE(download(other.size()));
   EXPECT_EQ(file(), other);
@@ -218,7 +218,7 @@ TEST_F(Download, AttemptsCountAnewWhileItMoves) {
     const std::string body = content('a').substr(start);
     reply.head(start == 0 ? 200 : 206, {"ETag: \"1\"", "Content-Length: " + std::to_string(body.size()),
                                         "Content-Range: bytes " + std::to_string(start) + "-299999/300000"});
-    reply.send(std::string_view(body).substr(0, 40'000));
+    reply.send(body.substr(0, 40'000));
   });
   limits_.attempts = 2;
   ASSERT_TRUE(download());

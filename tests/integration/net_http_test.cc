@@ -36,7 +36,8 @@ class HttpGet : public testing::Test {
     if (result) return Error(Code::internal, "it was accepted: " + *result);
     return std::move(result).error();
   }
-  void answer(const std::string& path, int status, std::string body, std::vector<std::string> headers = {}) {
+  void answer(const std::string& path, int status, const std::string& body,
+              const std::vector<std::string>& headers = {}) {
     server_.on(path, [=](const Request&, Reply& reply) { reply.answer(status, body, headers); });
   }
   std::string host() const { return "127.0.0.1:" + std::to_string(server_.port()); }

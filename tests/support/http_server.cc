@@ -173,7 +173,7 @@ void HttpServer::serve(const std::string& path, std::string body, std::string et
     }
     headers.push_back("Content-Range: bytes " + std::to_string(start) + "-" + std::to_string(body.size() - 1) + "/" +
                       size);
-    reply.answer(206, std::string_view(body).substr(start), headers);
+    reply.answer(206, body.substr(start), headers);
   });
 }
 
