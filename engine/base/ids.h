@@ -24,7 +24,7 @@ class Commit {
 
   const std::string& hex() const { return hex_; }
   std::string brief() const { return hex_.substr(0, 12); }
-  auto operator<=>(const Commit&) const = default;
+  auto operator<=>(const Commit&) const = default;  // NOLINT(modernize-use-nullptr): a false alarm of clang-tidy 14
 
  private:
   explicit Commit(std::string hex) : hex_(std::move(hex)) {}
@@ -40,7 +40,7 @@ class Target {
 
   bool is_os() const { return name_ == "os"; }
   const std::string& name() const { return name_; }
-  auto operator<=>(const Target&) const = default;
+  auto operator<=>(const Target&) const = default;  // NOLINT(modernize-use-nullptr): a false alarm of clang-tidy 14
 
  private:
   explicit Target(std::string name) : name_(std::move(name)) {}

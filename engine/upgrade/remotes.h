@@ -18,7 +18,7 @@ struct Remote {
 //   url=https://...
 class Remotes {
  public:
-  Remotes(fs::path lib, fs::path etc) : lib_(std::move(lib) / "remotes.d"), etc_(std::move(etc) / "remotes.d") {}
+  Remotes(const fs::path& lib, const fs::path& etc) : lib_(lib / "remotes.d"), etc_(etc / "remotes.d") {}
 
   // Sorted by name.
   Result<std::vector<Remote>> all() const;
