@@ -149,8 +149,9 @@ class RealNode(unittest.TestCase):
     def test_history_says_it_all(self):
         self.upgraded()
         t = self.last()
-        for key in ("id", "target", "requested_by", "requested_at", "from", "to", "manifest", "hooks", "health"):
+        for key in ("id", "target", "request", "from", "to", "manifest", "steps", "hooks", "health", "outcome"):
             self.assertIn(key, t)
+        self.assertEqual(t["request"]["what"], "2.0")
         self.assertEqual(t["from"]["version"], "1.0")
         self.assertEqual(len(t["to"]["commit"]), 64)
         for step in t["steps"]:
