@@ -137,7 +137,7 @@ Status BootDirectory::install(Slot slot, const std::string& key, const KernelPai
   if (filled) filled = sync_dir(part);
   if (!filled) {
     // A full /boot must not stay full because of what did not fit.
-    if (const Status removed = remove_tree(part); !removed) return removed;
+    HC_TRY(remove_tree(part));
     return std::move(filled).in("placing the kernel of slot " + std::string(name(slot)));
   }
   if (::rename(part.c_str(), place.c_str()) != 0) return Error::from_errno(errno, "renaming to " + place.string());

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -55,8 +56,8 @@ class Rehearsal {
   }
 
   static std::vector<std::string> values(const std::map<std::string, std::string>& texts) {
-    std::vector<std::string> list;
-    for (const auto& [path, text] : texts) list.push_back(text);
+    std::vector<std::string> list(texts.size());
+    std::transform(texts.begin(), texts.end(), list.begin(), [](const auto& entry) { return entry.second; });
     return list;
   }
 
@@ -71,7 +72,7 @@ class Rehearsal {
   Status walk(const std::string& directory, bool copied) {
     const std::vector<std::string> names = HC_TRY(list_dir(local_ / directory));
     for (const std::string& name : names) {
-      const std::string path = directory.empty() ? name : directory + "/" + name;
+      const std::string path = (fs::path(directory) / name).string();
       seen_.insert(path);
       struct stat info {};
       if (::lstat((local_ / path).c_str(), &info) != 0)

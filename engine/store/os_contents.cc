@@ -124,7 +124,7 @@ Status read_pieces(const Repository& repository, const CommitEntry& file,
     gsize size = 0;
     if (!g_input_stream_read_all(stream.get(), buffer.data(), buffer.size(), &size, nullptr, read_err))
       return failed(read_err, "reading " + quote(file.path));
-    if (size == 0 || !use(std::string_view(buffer).substr(0, size))) return ok;
+    if (size == 0 || !use({buffer.data(), size})) return ok;
   }
 }
 

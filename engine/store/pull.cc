@@ -16,8 +16,6 @@
 #include "engine/store/pull_child.h"
 #include "engine/store/repository.h"
 
-extern char** environ;
-
 namespace hc {
 namespace {
 
@@ -174,14 +172,16 @@ Result<Source> parse_source(const std::string& url) {
 
 // Why the fetch failed, without the password that a URL in the text may carry. `other_signatures`: the source gave
 // something else for them than what was verified. Bad objects on top of that are no forgery but some other server.
-Error explain(Error error, const Source& source, bool other_signatures) {
+Error explain(const Error& error, const Source& source, bool other_signatures) {
   if (!source.is_local && other_signatures && error.code() == Code::untrusted)
     return Error(Code::unavailable,
                  source.host + " does not answer like the update repository, but perhaps with a web page")
         .with_hint("check the address; behind a login page (captive portal), log in first");
   std::string text = error.text();
-  for (std::size_t at = 0; !source.secret.empty() && (at = text.find(source.secret)) != std::string::npos;)
-    text.replace(at, source.secret.size(), "***");
+  constexpr std::string_view kHidden = "***";
+  for (std::size_t at = 0; !source.secret.empty() && (at = text.find(source.secret, at)) != std::string::npos;
+       at += kHidden.size())
+    text.replace(at, source.secret.size(), kHidden);
   return Error(error.code(), "fetching from " + source.host + ": " + text).with_hint(error.hint());
 }
 
@@ -245,7 +245,7 @@ Status Repository::pull(const std::string& url, const VerifiedPayload& payload, 
   const CommitObject after = HC_TRY(commit_object(commit));
   const bool other_signatures = after.detached != object.detached;
   if (other_signatures) HC_TRY(set_detached(commit, object.detached));
-  if (!done) return explain(std::move(done).error(), source, other_signatures);
+  if (!done) return explain(done.error(), source, other_signatures);
   HC_TRY(mark_partial(repo_.get(), commit, false));
   const bool complete = HC_TRY(is_complete(commit));
   if (!complete) return Error(Code::internal, "commit " + commit.brief() + " lacks objects after the fetch");

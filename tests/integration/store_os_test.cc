@@ -18,7 +18,6 @@ namespace {
 
 using testing::AllOf;
 using testing::HasSubstr;
-using testing::Not;
 
 // Something mounted for as long as it lives: a file system in memory, or a directory seen at a second place.
 class Mount {

@@ -14,7 +14,7 @@ const std::string kTwo = std::string(64, '2');
 Commit commit(const std::string& hex) { return *Commit::parse(hex); }
 
 class SlotLinksTest : public testing::Test {
- protected:
+ public:
   SlotLinksTest() {
     std::string path = "/tmp/hc-links-XXXXXX";
     root_ = ::mkdtemp(path.data());
