@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "engine/base/log.h"
 #include "engine/base/text.h"
 #include "engine/upgrade/history.h"
 
@@ -232,26 +233,39 @@ Status NodeSource::fetch(const Transaction& t, const VerifiedPayload& payload, c
 Status NodeSource::keep(const Transaction& t) {
   const Commit commit = HC_TRY(Commit::parse(t.to.commit));
   HC_TRY(repository_.set_ref(kept_ref(t.target, t.to.commit), commit));
-  return drop(t);
+  HC_TRY(drop(t));
+  const bool surplus = HC_TRY(let_go_of_surplus(t.to.commit));
+  // The version is kept, which is what counts; room can be made another time.
+  const auto freed = surplus ? repository_.prune() : Result<std::uint64_t>(0);
+  if (!freed) log(Level::warning, "removing versions that are no longer kept: " + freed.error().text());
+  return ok;
 }
 
 Status NodeSource::drop(const Transaction& t) { return repository_.set_ref(pending_ref(t.target), std::nullopt); }
 
-Result<std::uint64_t> NodeSource::collect_garbage(const std::vector<Commit>& in_slots) {
-  std::map<Target, std::vector<std::string>> newest;
+Result<bool> NodeSource::let_go_of_surplus(const std::string& newest) {
+  std::map<Target, std::vector<std::string>> recent;
   std::vector<Transaction> history = HC_TRY(History(records_).all());
   std::reverse(history.begin(), history.end());
   for (const Transaction& t : history) {
-    std::vector<std::string>& commits = newest[t.target];
+    std::vector<std::string>& commits = recent[t.target];
     if (t.outcome != Outcome::confirmed || commits.size() >= settings_.keep_versions) continue;
     if (std::find(commits.begin(), commits.end(), t.to.commit) == commits.end()) commits.push_back(t.to.commit);
   }
-  std::set<std::string> wanted;
-  for (const Commit& commit : in_slots) wanted.insert(commit.hex());
-  for (const auto& [target, commits] : newest) wanted.insert(commits.begin(), commits.end());
+  std::set<std::string> wanted = {newest};
+  for (const auto& [target, use] : in_use) wanted.insert(use.commits.begin(), use.commits.end());
+  for (const auto& [target, commits] : recent) wanted.insert(commits.begin(), commits.end());
+  bool any = false;
   for (const auto& [ref, commit] : HC_TRY(repository_.refs(std::string(kKept)))) {
-    if (!wanted.contains(commit.hex())) HC_TRY(repository_.set_ref(ref, std::nullopt));
+    if (wanted.contains(commit.hex())) continue;
+    HC_TRY(repository_.set_ref(ref, std::nullopt));
+    any = true;
   }
+  return any;
+}
+
+Result<std::uint64_t> NodeSource::collect_garbage() {
+  HC_TRY(let_go_of_surplus(""));
   return repository_.prune();
 }
 

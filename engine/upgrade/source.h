@@ -59,7 +59,8 @@ class NodeSource final : public PayloadSource {
 
   // Lets go of versions beyond keep_versions (never of one in a slot, pinned or pending) and removes what nothing
   // needs. Bytes freed.
-  Result<std::uint64_t> collect_garbage(const std::vector<Commit>& in_slots);
+  // keep() does so too.
+  Result<std::uint64_t> collect_garbage();
 
  private:
   HttpLimits http_limits() const;
@@ -68,6 +69,8 @@ class NodeSource final : public PayloadSource {
                                       const StopToken& stop) const;
   Result<CommitObject> remote_object(const std::string& url, const Commit& commit, const StopToken& stop) const;
   Status room_for(const CommitObject& object);
+  // Deletes the refs of surplus versions; `newest` is not in the history yet. True where there were any.
+  Result<bool> let_go_of_surplus(const std::string& newest);
 
   const Node& node_;
   const Settings& settings_;

@@ -67,10 +67,7 @@ Status Upgrader::pin(const Target& target, const std::string& what, bool pinned,
 Result<std::uint64_t> Upgrader::collect_garbage() {
   HC_TRY(make_dirs(parts_->node.state));
   const FileLock held = HC_TRY(FileLock::take(parts_->node.state / "lock"));
-  std::vector<Commit> in_slots;
-  for (const auto& [target, use] : parts_->source->in_use)
-    for (const std::string& commit : use.commits) in_slots.push_back(HC_TRY(Commit::parse(commit)));
-  return parts_->source->collect_garbage(in_slots);
+  return parts_->source->collect_garbage();
 }
 
 }  // namespace hc

@@ -207,6 +207,25 @@ TEST_F(Story, AnyVersionOfTheHistoryComesBackWithoutNetwork) {
   os_json({"verify"});
 }
 
+TEST_F(Story, OnlyAsManyVersionsAreKeptAsTheSettingsSay) {
+  for (const int n : {2, 3, 4, 5}) build(std::to_string(n) + ".0", n);
+  init_with_remote();
+  const fs::path conf = node() / "ostree/slots/a/etc/honeycomb/honeycomb.conf";
+  ASSERT_TRUE(write_atomically(conf, read_file(conf).value() + "[slots]\nkeep_versions=2\n"));
+  os_json({"deploy", "2.0"});
+  sandbox({"reboot", "node"});
+  ASSERT_EQ(os({"pin", "1.0"}).status, 0);
+  for (const char* version : {"3.0", "4.0", "5.0"}) {
+    os_json({"deploy", version});
+    ASSERT_EQ(sandbox({"reboot", "node"}).status, 0);
+  }
+  ASSERT_EQ(os({"remote", "remove", "origin"}).status, 0);
+  EXPECT_EQ(os_json({"show", "4.0"})["found_in"], "this node's history");
+  EXPECT_EQ(os_json({"show", "1.0"})["found_in"], "this node's history") << "it is pinned";
+  os_json({"show", "2.0"}, 3);
+  EXPECT_EQ(os_json({"history"})["transactions"].size(), 5U) << "the record stays when the content has gone";
+}
+
 TEST_F(Story, AVersionThatFailedIsNotTriedAgainUnasked) {
   build("2.0", 2);
   init_with_remote();
