@@ -64,6 +64,7 @@ const std::map<std::string, Setter>& known_keys() {
   static const std::map<std::string, Setter> keys = {
       {"node/model", text(&Settings::model)},
       {"boot/loader", loader()},
+      {"boot/tries", number(&Settings::tries, 1, 9)},
       {"slots/keep_versions", number(&Settings::keep_versions, 1, 1000)},
       {"health/soak_s", number(&Settings::soak_s, 0, 86'400)},
       {"health/deadline_s", number(&Settings::deadline_s, 0, 86'400)},

@@ -69,6 +69,7 @@ TEST_F(SettingsTest, WhatIsWrongIsNamed) {
   EXPECT_THAT(refusal("[boot]\ntries=3x\n"), HasSubstr("`3x`"));
   EXPECT_THAT(refusal("[boot]\ntries=99999999999999999999\n"), HasSubstr("[boot] tries"));
   EXPECT_THAT(refusal("[boot]\nloader=lilo\n"), HasSubstr("grub"));
+  EXPECT_TRUE(load("[boot]\nloader=custom:/usr/bin/board-boot\n"));
   EXPECT_THAT(refusal("[threshold]\nos=0\n"), HasSubstr("[threshold] os"));
   EXPECT_THAT(refusal("[health]\nrequired=clok\n"), HasSubstr("`clok` is no built-in check"));
   EXPECT_THAT(refusal("no group\n"), HasSubstr("honeycomb.conf"));
