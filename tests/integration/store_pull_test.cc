@@ -124,6 +124,7 @@ TEST_F(PullTest, TamperedObjectIsRefusedOverHttp) {
   });
   const Status refused = pull(server_.url());
   ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().text(), AllOf(HasSubstr("bad object"), HasSubstr(object_id(victim))));
   expect_nothing_kept();
 }
 

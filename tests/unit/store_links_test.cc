@@ -24,7 +24,7 @@ class SlotLinksTest : public testing::Test {
   }
   ~SlotLinksTest() override { fs::remove_all(root_); }
 
-  std::optional<std::string> id(Slot slot) { return *links_->id(slot); }
+  std::optional<std::string> id(Slot slot) const { return *links_->id(slot); }
 
   fs::path root_;
   std::unique_ptr<SlotLinks> links_;
