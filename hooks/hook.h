@@ -50,18 +50,49 @@ Json to_json(const HookResult& result);
 // default. Fails where a field is of another type.
 Result<HookResult> hook_result_from_json(const Json& json);
 
+// Which addresses a hook may reach.
+enum class HookNetwork {
+  open,      // all that the machine reaches
+  none,      // none: its loopback interface is its own
+  loopback,  // the machine's own 127.0.0.0/8 and ::1
+  hosts      // those of HookCall::hosts and no other, also not loopback unless listed
+};
+
 // What to run and under which limits.
 struct HookCall {
   fs::path program;    // absolute
   fs::path directory;  // its working directory; read-only to it where mount namespaces are allowed, unless it is `/`
-  std::map<std::string, std::string>
-      environment;  // the whole of it, but for PATH, LANG, HC_ATTEMPT and HC_INSIGHT, which the runner adds
+  // The whole of it, but for what the runner adds: PATH, LANG, HC_ATTEMPT, HC_INSIGHT, HC_CREDENTIALS_DIR, and with
+  // `user` HOME, USER and LOGNAME.
+  std::map<std::string, std::string> environment;
   std::int64_t timeout_ms = 600'000;  // for all attempts together
   int retries = 0;                    // further attempts after a failed one; -1: until the time limit
   std::int64_t retry_delay_ms = 1000;
   // An exit status that ends the attempts though it is not 0 (state check: 1 is an answer, not a failure).
   std::optional<int> final_status;
   std::vector<std::string> secrets;  // masked as *** in the output, the insight and the reason
+
+  // What follows narrows the hook, and everything it starts. All of it holds or the hook does not run: where this
+  // machine cannot enforce one, the result is `could_not_run` with a reason that says what is missing. All need root.
+
+  // Whom it runs as, with that user's groups and HOME; empty: as we do. Nothing that it starts can gain rights again.
+  // What it is to write to (its state directory) must be that user's already.
+  std::string user;
+  // The nodes in its /dev besides the standard ones (null, zero, full, random, urandom, tty, pseudo terminals, shm);
+  // absolute paths below /dev, also of symbolic links. Nothing: all that the machine has. One that is not there is left
+  // out, with a warning in the insight.
+  std::optional<std::vector<std::string>> devices;
+  HookNetwork network = HookNetwork::open;
+  // HookNetwork::hosts: names and addresses. Names are looked up before each attempt and stand in the hook's own
+  // /etc/hosts; it has no name server. One that has no address is left out, with a warning in the insight.
+  std::vector<std::string> hosts;
+  // Absolute paths of directories that are empty and read-only to it. A hook that is root, with neither devices nor
+  // network narrowed, may mount and so could undo that: it keeps from accidents only.
+  std::vector<fs::path> hidden;
+  // A directory with files, each a secret: the hook finds a copy of them in the directory HC_CREDENTIALS_DIR, in memory
+  // that is never swapped out, for its user's eyes only (0500, 0400), and gone with the hook. Their contents are masked
+  // like `secrets`. Empty: none.
+  fs::path credentials;
 };
 
 using InsightFn = std::function<void(const Insight&)>;

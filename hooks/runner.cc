@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstring>
 
@@ -70,6 +71,11 @@ class HookRun {
 };
 
 HookResult HookRun::run() {
+  if (!call_.user.empty() || call_.devices || call_.network != HookNetwork::open || !call_.hidden.empty() ||
+      !call_.credentials.empty()) {
+    take({ProcessEnd::Kind::could_not_run, ENOSYS, "this runner cannot narrow a hook yet", {}});
+    return std::move(result_);
+  }
   open_socket();
   while (attempt()) {
     sleep_unless(stop_, call_.retry_delay_ms);
