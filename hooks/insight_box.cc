@@ -29,12 +29,10 @@ bool has_a_last_value(const Insight& insight) {
 
 }  // namespace
 
-Result<InsightSocket> InsightSocket::open(const fs::path& parent) {
-  std::string directory = (parent / "hc-hook-XXXXXX").string();
-  if (mkdtemp(directory.data()) == nullptr) return Error::from_errno(errno, "creating " + directory);
+Result<InsightSocket> InsightSocket::open(const fs::path& name) {
   InsightSocket made;
-  made.directory_ = directory;
-  const std::string path = made.path().string();
+  made.path_ = name;
+  const std::string path = name.string();
   sockaddr_un address{};
   if (path.size() >= sizeof address.sun_path) return Error(Code::invalid, path + " is too long for a socket's name");
   address.sun_family = AF_UNIX;
@@ -44,12 +42,6 @@ Result<InsightSocket> InsightSocket::open(const fs::path& parent) {
     return Error::from_errno(errno, "opening the socket " + path);
   }
   return made;
-}
-
-InsightSocket::~InsightSocket() {
-  if (directory_.empty()) return;
-  unlink(path().c_str());
-  rmdir(directory_.c_str());
 }
 
 InsightBox::InsightBox(const SecretMask& mask, InsightFn listener) : mask_(mask), listener_(std::move(listener)) {}

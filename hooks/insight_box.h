@@ -13,21 +13,19 @@
 
 namespace hc {
 
-// Where the messages of hc-insight arrive: a socket in a private directory, both gone with this object.
+// Where the messages of hc-insight arrive.
 class InsightSocket {
  public:
   InsightSocket() = default;  // none: a hook then runs without insight
-  static Result<InsightSocket> open(const fs::path& parent);
-  InsightSocket(InsightSocket&& other) noexcept = default;
-  InsightSocket& operator=(InsightSocket&& other) noexcept = default;
-  ~InsightSocket();
+  // A socket that is `name` in the file system. Removing that is the caller's business.
+  static Result<InsightSocket> open(const fs::path& name);
 
   int fd() const { return fd_.get(); }
-  fs::path path() const { return directory_ / "s"; }
+  const fs::path& path() const { return path_; }
 
  private:
   UniqueFd fd_;
-  fs::path directory_;
+  fs::path path_;
 };
 
 // Checks what a hook says, tells it on live and keeps it, all bounded: a hook may say as much as it wants as fast as it

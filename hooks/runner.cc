@@ -4,15 +4,18 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <optional>
+#include <set>
 
 #include "engine/base/process.h"
 #include "engine/base/text.h"
 #include "hooks/capture.h"
 #include "hooks/insight_box.h"
 #include "hooks/mask.h"
+#include "hooks/narrow.h"
+#include "hooks/room.h"
 
 namespace hc {
 namespace {
@@ -38,12 +41,13 @@ fs::path socket_directory(const fs::path& wanted) {
 // All attempts of one hook.
 class HookRun {
  public:
-  HookRun(const HookCall& call, const HookListener& listener, const StopToken& stop,
+  HookRun(const HookCall& call, const Credentials& credentials, const HookListener& listener, const StopToken& stop,
           const ProcessHookRunner::Options& options)
       : call_(call),
+        credentials_(credentials),
         stop_(stop),
         options_(options),
-        mask_(call.secrets),
+        mask_(all_secrets(call, credentials)),
         capture_(mask_, listener.line),
         insight_(mask_, listener.insight) {}
 
@@ -51,8 +55,8 @@ class HookRun {
 
  private:
   std::int64_t left_ms() const { return begun_ + call_.timeout_ms - now_ms(); }
-  ProcessSpec spec() const;
-  void open_socket();
+  Result<ProcessSpec> spec();
+  void open_room();
   bool attempt();
   bool may_try_again() const;
   void take(const ProcessEnd& end);
@@ -60,23 +64,21 @@ class HookRun {
   std::string in_how_many() const;
 
   const HookCall& call_;
+  const Credentials& credentials_;
   const StopToken& stop_;
   const ProcessHookRunner::Options& options_;
   const SecretMask mask_;
   OutputCapture capture_;
   InsightBox insight_;
+  std::optional<HookRoom> room_;
   InsightSocket socket_;
+  std::set<std::string> warnings_;
   HookResult result_;
   const std::int64_t begun_ = now_ms();
 };
 
 HookResult HookRun::run() {
-  if (!call_.user.empty() || call_.devices || call_.network != HookNetwork::open || !call_.hidden.empty() ||
-      !call_.credentials.empty()) {
-    take({ProcessEnd::Kind::could_not_run, ENOSYS, "this runner cannot narrow a hook yet", {}});
-    return std::move(result_);
-  }
-  open_socket();
+  open_room();
   while (attempt()) {
     sleep_unless(stop_, call_.retry_delay_ms);
   }
@@ -89,8 +91,10 @@ HookResult HookRun::run() {
   return std::move(result_);
 }
 
-void HookRun::open_socket() {
-  auto socket = InsightSocket::open(socket_directory(options_.socket_directory));
+void HookRun::open_room() {
+  auto room = HookRoom::open(socket_directory(options_.socket_directory));
+  if (room) room_ = std::move(room).value();
+  auto socket = room ? InsightSocket::open(room_->socket()) : Result<InsightSocket>(room.error());
   if (socket) {
     socket_ = std::move(socket).value();
   } else {
@@ -98,7 +102,7 @@ void HookRun::open_socket() {
   }
 }
 
-ProcessSpec HookRun::spec() const {
+Result<ProcessSpec> HookRun::spec() {
   ProcessSpec spec;
   spec.argv = {call_.program.string()};
   spec.directory = call_.directory;
@@ -107,10 +111,15 @@ ProcessSpec HookRun::spec() const {
   spec.environment["LANG"] = "C.UTF-8";
   spec.environment["HC_ATTEMPT"] = std::to_string(result_.attempts + 1);
   if (socket_.fd() >= 0) spec.environment["HC_INSIGHT"] = socket_.path();
-  spec.timeout_ms = std::max<std::int64_t>(left_ms(), 0);
   spec.grace_ms = options_.grace_ms;
   spec.own_mounts = geteuid() == 0;
   if (call_.directory != "/") spec.read_only = {call_.directory};
+  Narrowing narrowing{call_, credentials_, room_ ? &*room_ : nullptr, left_ms(), stop_, {}};
+  HC_TRY(narrow(narrowing, spec));
+  for (const std::string& warning : narrowing.warnings) {
+    if (warnings_.insert(warning).second) insight_.note(warning);
+  }
+  spec.timeout_ms = std::max<std::int64_t>(left_ms(), 0);
   return spec;
 }
 
@@ -127,7 +136,9 @@ bool HookRun::attempt() {
   watch.output = [this](std::string_view bytes) { capture_.feed(bytes); };
   watch.fd = socket_.fd();
   watch.readable = [this] { insight_.receive(socket_); };
-  const ProcessEnd end = run_process(spec(), watch, stop_);
+  const Result<ProcessSpec> made = spec();
+  const ProcessEnd end =
+      made ? run_process(*made, watch, stop_) : ProcessEnd{ProcessEnd::Kind::could_not_run, 0, made.error().text(), {}};
   if (end.kind != ProcessEnd::Kind::could_not_run) ++result_.attempts;
   take(end);
   return may_try_again();
@@ -195,7 +206,11 @@ std::string HookRun::in_how_many() const {
 }  // namespace
 
 HookResult ProcessHookRunner::run(const HookCall& call, const HookListener& listener, const StopToken& stop) {
-  return HookRun(call, listener, stop, options_).run();
+  const auto credentials = read_credentials(call.credentials);
+  if (credentials) return HookRun(call, *credentials, listener, stop, options_).run();
+  HookResult result;
+  result.reason = call.program.filename().string() + " could not run: " + credentials.error().text();
+  return result;
 }
 
 }  // namespace hc

@@ -2,9 +2,11 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -75,7 +77,7 @@ std::string first_line(const std::string& path) {
   return split(std::string_view(buffer.data(), static_cast<std::size_t>(std::max<ssize_t>(size, 0))), '\n').front();
 }
 
-std::string why_not_executed(const std::string& program, int error) {
+std::string why_not_executed(const std::string& program, int error, bool as_other) {
   struct stat info {};
   const bool there = stat(program.c_str(), &info) == 0;
   if (!there) return "there is no program " + quote(program);
@@ -85,6 +87,7 @@ std::string why_not_executed(const std::string& program, int error) {
            " does not exist";
   }
   if (error == EACCES && S_ISREG(info.st_mode) && (info.st_mode & 0111) == 0) return "it is not executable";
+  if (error == EACCES && as_other) return "its user may not execute it, or not enter its directory";
   if (error == ENOEXEC) return "it is neither a program for this machine nor a script that begins with #!";
   return std::strerror(error);
 }
@@ -111,6 +114,7 @@ class Run {
  private:
   enum class Phase { running, settling, ending, over };
 
+  bool can_be_limited();
   bool start();
   void fork_guard(const GuardPlan& plan);
   void follow();
@@ -154,7 +158,26 @@ std::vector<char*> pointers(const std::vector<std::string>& strings) {
   return all;
 }
 
+bool Run::can_be_limited() {
+  const ProcessLimits& limits = spec_.limits;
+  end_.value = EPERM;
+  if (limits.any() && (geteuid() != 0 || !spec_.own_mounts)) {
+    end_.reason = "what its payload narrows can be enforced by root only";
+    return false;
+  }
+  if (limits.network != ProcessLimits::Network::filtered) return true;
+  const UniqueFd group = cgroup_.open_directory();
+  if (!group) {
+    end_.reason = "its network cannot be narrowed: there is no cgroup of version 2 that we may use";
+    return false;
+  }
+  const Status limited = limit_network(group.get(), limits.reach);
+  if (!limited) end_.reason = "its network cannot be narrowed: " + limited.error().text();
+  return static_cast<bool>(limited);
+}
+
 bool Run::start() {
+  if (!can_be_limited()) return false;
   auto control = make_control();
   auto output = make_pipe();
   auto errors = watch_.errors ? make_pipe() : std::optional<Channel>(Channel{});
@@ -177,6 +200,7 @@ bool Run::start() {
   plan.directory = spec_.directory.c_str();
   plan.read_only = bound.data();
   plan.own_mounts = spec_.own_mounts;
+  plan.limits = &spec_.limits;
   plan.grace_ms = spec_.grace_ms;
   plan.null_fd = null.get();
   plan.output_fd = output->theirs.get();
@@ -186,7 +210,8 @@ bool Run::start() {
   plan.cgroup_kill_fd = cgroup_.kill_fd();
   plan.table = &table_;
   fork_guard(plan);
-  if (guard_ < 0) return refuse(errno, "no process for it");
+  if (guard_ < 0)
+    return refuse(errno, spec_.limits.confined() ? "no processes of its own for it" : "no process for it");
   control_ = std::move(control->ours);
   output_ = std::move(output->ours);
   errors_ = std::move(errors->ours);
@@ -198,7 +223,9 @@ void Run::fork_guard(const GuardPlan& plan) {
   sigset_t before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);  // the guard must not run our handlers, nor die of our Ctrl-C
-  guard_ = fork();
+  // Confined, the guard is the first process of a namespace: the child then sees no other process than its own.
+  guard_ =
+      spec_.limits.confined() ? static_cast<pid_t>(syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, 0, 0, 0, 0)) : fork();
   if (guard_ == 0) guard_main(plan);
   const int error = errno;
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
@@ -248,7 +275,8 @@ void Run::hear_guard() {
     phase_ = Phase::over;
     return;
   }
-  if (report.kind == GuardReport::Kind::main_started) main_ = report.value;
+  // In a namespace of its own it has another number here; there it ends with its guard.
+  if (report.kind == GuardReport::Kind::main_started && !spec_.limits.confined()) main_ = report.value;
   if (decided_ || report.kind == GuardReport::Kind::main_started) return;
   decided_ = true;
   if (report.kind == GuardReport::Kind::setup_failed) {
@@ -257,6 +285,9 @@ void Run::hear_guard() {
       case GuardReport::Stage::isolate:
         refuse(report.value, "no mount namespace for it");
         break;
+      case GuardReport::Stage::limit:
+        refuse(report.value, report.what);
+        break;
       case GuardReport::Stage::descriptors:
         refuse(report.value, "no descriptors for it");
         break;
@@ -264,7 +295,7 @@ void Run::hear_guard() {
         refuse(report.value, "its directory " + quote(spec_.directory.string()));
         break;
       case GuardReport::Stage::execute:
-        end_.reason = why_not_executed(program_, report.value);
+        end_.reason = why_not_executed(program_, report.value, spec_.limits.user.has_value());
         break;
     }
     return;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/base/file.h"
+#include "engine/base/process_limits.h"
 #include "engine/base/result.h"
 #include "engine/base/stop.h"
 
@@ -28,6 +29,7 @@ struct ProcessSpec {
   // (not root, some containers) the child runs without.
   bool own_mounts = false;
   std::vector<fs::path> read_only;  // with own_mounts: directories that it cannot write to
+  ProcessLimits limits;             // with own_mounts
 };
 
 // What to do while a child runs; all on the calling thread. Descriptors are read as fast as the child writes, so it

@@ -93,6 +93,10 @@ ProcessCgroup ProcessCgroup::make() {
   return group;
 }
 
+UniqueFd ProcessCgroup::open_directory() const {
+  return UniqueFd(parent_ ? openat(parent_.get(), name_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1);
+}
+
 ProcessCgroup::~ProcessCgroup() {
   if (parent_) kill_and_remove(parent_.get(), name_);
 }

@@ -19,6 +19,7 @@ class ProcessCgroup {
 
   int join_fd() const { return join_.get(); }  // a process that writes "0" moves in
   int kill_fd() const { return kill_.get(); }  // "1" ends everything
+  UniqueFd open_directory() const;
 
  private:
   UniqueFd parent_;

@@ -35,8 +35,8 @@ void say(const GuardPlan& plan, const GuardReport& report) {
   send(plan.control_fd, &report, sizeof report, MSG_NOSIGNAL);
 }
 
-[[noreturn]] void fail(const GuardPlan& plan, GuardReport::Stage stage) {
-  say(plan, {GuardReport::Kind::setup_failed, stage, errno});
+[[noreturn]] void fail(const GuardPlan& plan, GuardReport::Stage stage, const char* what = nullptr) {
+  say(plan, {GuardReport::Kind::setup_failed, stage, errno, what});
   _exit(127);
 }
 
@@ -64,7 +64,7 @@ void keep_only_plan(const GuardPlan& plan) {
 
 // True where we now have mounts of our own. Being refused is no failure: see ProcessSpec::own_mounts.
 bool isolate_mounts(const GuardPlan& plan) {
-  if (unshare(CLONE_NEWNS) != 0) return errno == EPERM || errno == ENOSYS;
+  if (unshare(CLONE_NEWNS) != 0) return !plan.limits->needs_mounts() && (errno == EPERM || errno == ENOSYS);
   // Slave: what the machine mounts or unmounts meanwhile still reaches the child, and nothing goes the other way.
   if (mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0) return false;
   for (const char* const* path = plan.read_only; *path != nullptr; ++path) {
@@ -103,16 +103,25 @@ void reset_signals() {
   // A group of its own inside the guard's session: not being a session leader, it cannot get a controlling terminal
   // by opening a serial port.
   setpgid(0, 0);
-  if (plan.cgroup_join_fd >= 0 && write(plan.cgroup_join_fd, "0", 1) != 1) {
-    // The walk over /proc finds its processes all the same.
+  // Where it only serves to end everything, the walk over /proc finds its processes all the same.
+  const bool joined = plan.cgroup_join_fd >= 0 && write(plan.cgroup_join_fd, "0", 1) == 1;
+  if (!joined && plan.limits->network == ProcessLimits::Network::filtered) {
+    fail(plan, GuardReport::Stage::limit, "it cannot enter its cgroup");
   }
   reset_signals();
   reset_limits();
   umask(022);
+  if (plan.limits->user) {  // else it could not open its own /dev/stderr
+    for (const int fd : {plan.output_fd, plan.errors_fd}) {
+      if (fchown(fd, plan.limits->user->uid, plan.limits->user->gid) != 0) fail(plan, GuardReport::Stage::descriptors);
+    }
+  }
   if (dup2(plan.null_fd, 0) < 0 || dup2(plan.output_fd, 1) < 0 || dup2(plan.errors_fd, 2) < 0) {
     fail(plan, GuardReport::Stage::descriptors);
   }
   if (chdir(plan.directory) != 0) fail(plan, GuardReport::Stage::directory);
+  const char* not_dropped = drop_rights(*plan.limits);
+  if (not_dropped != nullptr) fail(plan, GuardReport::Stage::limit, not_dropped);
   // A program that was written a moment ago may still be open for writing in a sibling between its fork and exec.
   for (int attempt = 0; attempt < 20; ++attempt) {
     execve(plan.program, plan.argv, plan.environment);
@@ -161,7 +170,7 @@ class Guard {
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
       if (pid != main_) continue;
       main_ = 0;
-      say(plan_, {GuardReport::Kind::main_ended, {}, status});
+      say(plan_, {GuardReport::Kind::main_ended, {}, status, nullptr});
     }
     if (pid < 0 && errno == ECHILD) _exit(0);
   }
@@ -199,11 +208,13 @@ void guard_main(const GuardPlan& plan) {
   prctl(PR_SET_NAME, "hc-guard");
   keep_only_plan(plan);
   if (plan.own_mounts && !isolate_mounts(plan)) fail(plan, GuardReport::Stage::isolate);
-  const pid_t main = fork();
+  const char* not_limited = enter_limits(*plan.limits);
+  if (not_limited != nullptr) fail(plan, GuardReport::Stage::limit, not_limited);
+  const pid_t main = _Fork();  // fork() would take locks that another thread of ours may have held
   if (main < 0) fail(plan, GuardReport::Stage::execute);
   if (main == 0) execute(plan);
   setpgid(main, main);  // as the child does: whoever comes first
-  say(plan, {GuardReport::Kind::main_started, {}, main});
+  say(plan, {GuardReport::Kind::main_started, {}, main, nullptr});
   for (const int fd : {0, 1, 2}) dup2(plan.null_fd, fd);
   for (const int fd : {plan.null_fd, plan.output_fd, plan.errors_fd, plan.cgroup_join_fd}) {
     if (fd >= 0) close(fd);

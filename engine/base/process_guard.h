@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "engine/base/process_limits.h"
 #include "engine/base/process_tree.h"
 
 // The inside of run_process: a small process between us and the child. It is the subreaper of everything below it, so
@@ -11,10 +12,11 @@ namespace hc {
 // What the guard says over its socket, one packet each.
 struct GuardReport {
   enum class Kind : std::int32_t { main_started, main_ended, setup_failed };
-  enum class Stage : std::int32_t { isolate, descriptors, directory, execute };
+  enum class Stage : std::int32_t { isolate, limit, descriptors, directory, execute };
   Kind kind = Kind::main_ended;
   Stage stage = Stage::execute;  // setup_failed
   std::int32_t value = 0;        // main_started: its pid; main_ended: a wait status; setup_failed: errno
+  const char* what = nullptr;    // Stage::limit: which; the guard is a copy of us, so it is the same text here
 };
 
 // Everything that the guard needs, made before the fork: after it nothing may allocate.
@@ -25,6 +27,7 @@ struct GuardPlan {
   const char* directory = nullptr;
   const char* const* read_only = nullptr;  // ends with a null pointer
   bool own_mounts = false;
+  const ProcessLimits* limits = nullptr;
   std::int64_t grace_ms = 0;
   // All above 2.
   int null_fd = -1;
