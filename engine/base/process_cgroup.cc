@@ -1,5 +1,6 @@
 #include "engine/base/process_cgroup.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <signal.h>
@@ -13,6 +14,7 @@
 #include <ctime>
 #include <optional>
 
+#include "engine/base/handle.h"
 #include "engine/base/text.h"
 
 namespace hc {
@@ -45,17 +47,33 @@ std::optional<fs::path> own_cgroup() {
   return std::nullopt;
 }
 
-void kill_and_remove(int parent, const std::string& name) {
+// Removes the cgroup, and those that its processes have made in it. False where something in it still lives.
+bool remove_group(int parent, const std::string& name, int depth = 0) {
+  constexpr int kDeepest = 64;
+  if (unlinkat(parent, name.c_str(), AT_REMOVEDIR) == 0 || errno != EBUSY) return true;
+  if (depth == kDeepest) return false;
+  const int fd = openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const Handle<DIR, closedir> directory(fd < 0 ? nullptr : fdopendir(fd));
+  if (!directory) return false;
+  while (const dirent* entry = readdir(directory.get())) {
+    const std::string below = entry->d_name;
+    if (entry->d_type == DT_DIR && below != "." && below != ".." && !remove_group(fd, below, depth + 1)) return false;
+  }
+  return unlinkat(parent, name.c_str(), AT_REMOVEDIR) == 0;
+}
+
+void kill_and_remove(int parent, const std::string& name, int attempts) {
   const UniqueFd fd(openat(parent, (name + "/cgroup.kill").c_str(), O_WRONLY | O_CLOEXEC));
-  for (int attempt = 0; attempt < 50; ++attempt) {
-    if (unlinkat(parent, name.c_str(), AT_REMOVEDIR) == 0 || errno != EBUSY) return;
+  for (int attempt = 0; attempt < attempts; ++attempt) {
+    if (remove_group(parent, name)) return;
     if (fd && write(fd.get(), "1", 1) != 1) return;
     const timespec pause{0, 10'000'000};
     nanosleep(&pause, nullptr);
   }
 }
 
-// Those of an engine that was killed.
+// Those of an engine that was killed. What cannot be removed yet is left to the next child: waiting would slow down
+// all.
 void remove_orphans(int parent, const fs::path& path) {
   const auto names = list_dir(path);
   if (!names) return;
@@ -64,7 +82,8 @@ void remove_orphans(int parent, const fs::path& path) {
     if (!name.starts_with(prefix)) continue;
     pid_t owner = 0;
     const auto parsed = std::from_chars(name.data() + prefix.size(), name.data() + name.size(), owner);
-    if (parsed.ec == std::errc{} && owner > 0 && kill(owner, 0) != 0 && errno == ESRCH) kill_and_remove(parent, name);
+    if (parsed.ec == std::errc{} && owner > 0 && kill(owner, 0) != 0 && errno == ESRCH)
+      kill_and_remove(parent, name, 2);
   }
 }
 
@@ -98,7 +117,7 @@ UniqueFd ProcessCgroup::open_directory() const {
 }
 
 ProcessCgroup::~ProcessCgroup() {
-  if (parent_) kill_and_remove(parent_.get(), name_);
+  if (parent_) kill_and_remove(parent_.get(), name_, 50);
 }
 
 }  // namespace hc

@@ -311,6 +311,18 @@ TEST_F(ProcessTest, SurvivesTheDeathOfItsGuard) {
   EXPECT_FALSE(alive("main"));
 }
 
+// Like an engine that ran in a hook and was killed.
+TEST_F(ProcessTest, CgroupsThatAChildMadeGoWithIt) {
+  const std::string made =
+      "root=/sys/fs/cgroup; [ -e $root/cgroup.procs ] || root=$root/unified\n"
+      "own=$root$(sed -n s/^0:://p /proc/self/cgroup); case $own in */hc-child-*) ;; *) exit 7 ;; esac\n"
+      "mkdir -p $own/a/b $own/c || exit 7; echo 0 > $own/a/b/cgroup.procs; echo $own > path; sleep 600 & exit 0";
+  const ProcessEnd end = run(made);
+  if (end.value == 7) GTEST_SKIP() << "no cgroup of version 2 that we may use";
+  ASSERT_EQ(end.kind, Kind::exited) << end.reason;
+  EXPECT_FALSE(fs::exists(content("path"))) << content("path");
+}
+
 TEST_F(ProcessTest, LeavesNoCgroupAndNoChild) {
   run("sleep 600 & exit 0");
   EXPECT_EQ(waitpid(-1, nullptr, WNOHANG), -1);
