@@ -69,13 +69,15 @@ class Version {
 bool glob_match(std::string_view pattern, std::string_view text);
 
 // A commit whose signatures and policy were checked on this run. Only TrustPolicy (engine/payload) can make one, and
-// only a VerifiedPayload can be fetched or staged: there is no road around the check.
+// Repository (engine/store) cut a part out of one; only a VerifiedPayload can be fetched or staged: there is no road
+// around the check.
 class VerifiedPayload {
  public:
   const Commit& commit() const { return commit_; }
 
  private:
   friend class TrustPolicy;
+  friend class Repository;
   explicit VerifiedPayload(Commit commit) : commit_(std::move(commit)) {}
   Commit commit_;
 };

@@ -34,6 +34,13 @@ struct TreeSize {
   bool known = false;                // the commit carries ostree.sizes
 };
 
+// Paths relative to the root, sorted, directories with a `/` at their end.
+struct TreeDiff {
+  std::vector<std::string> added;
+  std::vector<std::string> removed;
+  std::vector<std::string> changed;  // content, owner, mode or extended attributes
+};
+
 // One OSTree repository: the node's own (bare) or a published one (archive).
 class Repository {
  public:
@@ -73,6 +80,18 @@ class Repository {
   // Checks out one directory of a commit as plain files (a copy, fsynced); Ok with false where the commit has no such
   // directory.
   Result<bool> checkout(const Commit& commit, const std::string& subdirectory, const fs::path& destination) const;
+
+  // The names of the directories directly in `path` of a commit, sorted; none where there is no such directory.
+  Result<std::vector<std::string>> directories(const Commit& commit, const std::string& path) const;
+  // What two commits differ in. REQUIRES: both are complete.
+  Result<TreeDiff> diff(const Commit& from, const Commit& to, const StopToken& stop) const;
+
+  // Makes one directory of a payload a commit of its own, on this node only and without copying content: the same
+  // directory, payload and version give the same id everywhere. As trustworthy as the payload it is a part of. No ref
+  // is set. REQUIRES: `whole` is complete.
+  Result<VerifiedPayload> part(const VerifiedPayload& whole, const std::string& path, const std::string& version);
+  // The commit that part() cut this one out of; nothing for any other commit. Says nothing about trust.
+  Result<std::optional<Commit>> part_of(const Commit& commit) const;
 
   // Removes all objects that no ref (and no deployment, for a sysroot's repository) needs. Returns the bytes freed.
   Result<std::uint64_t> prune();
