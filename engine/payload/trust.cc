@@ -177,6 +177,11 @@ Result<SignatureCheck> check_signatures(const Keyring& keyring, const Target& ta
   return check;
 }
 
+Status check_fits(const Manifest& manifest, const TrustFacts& facts) {
+  HC_TRY(check_model(manifest, facts));
+  return check_requirements(manifest, facts);
+}
+
 Result<Verdict> TrustPolicy::verify(const Commit& expected, std::string_view commit_bytes,
                                     std::string_view detached) const {
   const std::string subject = "payload " + expected.brief() + " is refused";

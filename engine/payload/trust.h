@@ -56,6 +56,10 @@ struct TrustFacts {
       thresholds;  // target glob -> signatures wanted; 1 where none matches (the largest match counts)
 };
 
+// Whether a payload that says this of itself may run on this node: its models and what it requires. Says nothing of
+// signatures.
+Status check_fits(const Manifest& manifest, const TrustFacts& facts);
+
 struct Verdict {
   VerifiedPayload payload;
   Manifest manifest;

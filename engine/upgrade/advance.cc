@@ -1,8 +1,10 @@
 #include "engine/upgrade/advance.h"
 
 #include "engine/base/log.h"
+#include "engine/upgrade/degraded.h"
 #include "engine/upgrade/events.h"
 #include "engine/upgrade/history.h"
+#include "engine/upgrade/snapshots.h"
 
 namespace hc {
 namespace {
@@ -13,16 +15,6 @@ Status save(const Transaction& t, Machine& m) {
 
 void move_to(Transaction& t, std::string_view step) {
   t.step = std::string(step);
-  t.entries = 0;
-}
-
-void turn_round(Transaction& t, const Error& error) {
-  t.failure = Failure{t.step, error.code(), error.text(), error.hint()};
-  if (!t.outcome) {
-    t.outcome =
-        switched(t) ? Outcome::rolled_back : (error.code() == Code::cancelled ? Outcome::cancelled : Outcome::failed);
-  }
-  t.direction = Direction::undo;
   t.entries = 0;
 }
 
@@ -77,7 +69,7 @@ Result<std::optional<Ended>> forward(Transaction& t, Machine& m, const StopToken
     return std::optional<Ended>();
   }
   const Step& step = steps()[*place];
-  if (step.os_only && !t.target.is_os()) {
+  if (!applies(step, t)) {
     move_to(t, steps()[*place + 1].name);
     return std::optional<Ended>();
   }
@@ -107,16 +99,23 @@ Status give_up(Transaction& t, const Step& step, const Error& error) {
   if (step.name == "switch") return Error(error).in(t.label() + ": going back to the confirmed slot");
   t.notes.push_back(std::string(step.name) + " could not be undone: " + error.text());
   log(Level::warning, t.label() + ": " + t.notes.back());
+  if (!t.target.is_os()) t.degraded = t.notes.back();
+  for (Transaction& carried : t.carried)
+    if (!carried.ended() && !carried.steps.empty()) carried.degraded = t.notes.back();
   return ok;
 }
 
 Result<std::optional<Ended>> backward(Transaction& t, Machine& m, const StopToken& stop) {
   const auto place = step_index(t.step);
-  if (!place)
-    return Error(Code::internal, "the journal undoes the step `" + t.step + "`, which this engine does not have");
+  if (!place) {
+    // A newer engine's step. All that this one knows is taken back, from the last step on: undo can be repeated.
+    t.notes.push_back("the step `" + t.step + "` of a newer engine could not be undone");
+    move_to(t, steps().back().name);
+    return std::optional<Ended>();
+  }
   const Step& step = steps()[*place];
   ++t.entries;
-  if (step.undo != nullptr) {
+  if (step.undo != nullptr && applies(step, t)) {
     // A journal that cannot be saved must not keep the node from going back: undo can be repeated.
     if (const Status saved = save(t, m); !saved) log(Level::warning, t.label() + ": " + saved.error().text());
     const Result<Next> next = recorded(t, m, [&] { return step.undo(t, m, stop); });
@@ -135,6 +134,18 @@ Result<std::optional<Ended>> backward(Transaction& t, Machine& m, const StopToke
   return std::optional<Ended>();
 }
 
+// A peripheral that could not be taken back is degraded until a version of it is confirmed.
+Status note_degraded(const Transaction& t, Machine& m) {
+  DegradedList degraded(m.records);
+  for (const Transaction& carried : t.carried)
+    if (!carried.degraded.empty()) HC_TRY(degraded.add(carried, carried.degraded, m.clock.wall_seconds()));
+  if (t.target.is_os()) return ok;
+  if (t.outcome == Outcome::confirmed) return degraded.remove(t.target);
+  const bool repair_failed = t.kind == TransactionKind::repair && t.failure;
+  const std::string why = repair_failed ? t.failure->step + ": " + t.failure->text : t.degraded;
+  return why.empty() ? Status(ok) : degraded.add(t, why, m.clock.wall_seconds());
+}
+
 // Each part can be repeated, so a crash here costs nothing: the journal says `done` until all is done. What can wait
 // for tidy() is no reason to keep the journal, but for the refs of a confirmed version: without them the history could
 // not return to it.
@@ -147,7 +158,8 @@ Status finish(Transaction& t, Machine& m) {
   if (pending) {
     for (const std::string& path : *pending) t.notes.push_back("clean-up pending: " + path);
   }
-  if (t.ended_at == 0) t.ended_at = m.clock.wall_seconds();
+  HC_TRY(note_degraded(t, m));
+  if (t.ended_at == 0) t.ended_at = std::max<std::int64_t>(m.clock.wall_seconds(), 1);
   HC_TRY(History(m.records).put(t));
   HC_TRY(m.records.remove(std::string(kJournal)));
   const EventId& id = confirmed ? kConfirmed : (t.outcome == Outcome::rolled_back ? kRolledBack : kEnded);
@@ -163,10 +175,10 @@ Status finish(Transaction& t, Machine& m) {
 
 // A restart before the switch was made is no failure: this boot is the one in which it will be made.
 Status note_restart(Transaction& t, Machine& m) {
-  if (t.direction != Direction::forward || !t.target.is_os()) return ok;
+  if (t.direction != Direction::forward || !t.restarts()) return ok;
   const auto place = step_index(t.step);
   if (!place || *place > *step_index("switch")) return ok;
-  const bool maybe_switched = t.step == "switch" && m.now.boot_id != t.boot_id;
+  const bool maybe_switched = t.target.is_os() && t.step == "switch" && m.now.boot_id != t.boot_id;
   if (maybe_switched) {
     const std::optional<Slot> trial = HC_TRY(m.choice.trial());
     if (trial == t.to.slot || m.now.booted == t.to.slot) return ok;
@@ -177,8 +189,19 @@ Status note_restart(Transaction& t, Machine& m) {
 
 }  // namespace
 
+void turn_round(Transaction& t, const Error& error) {
+  t.failure = Failure{t.step, error.code(), error.text(), error.hint()};
+  if (!t.outcome) {
+    t.outcome =
+        switched(t) ? Outcome::rolled_back : (error.code() == Code::cancelled ? Outcome::cancelled : Outcome::failed);
+  }
+  t.direction = Direction::undo;
+  t.entries = 0;
+}
+
 Result<std::vector<std::string>> tidy(Machine& m, const Transaction& t) {
   std::vector<std::string> stuck = HC_TRY(m.slots.release());
+  if (m.snapshots != nullptr && !t.target.is_os()) HC_TRY(drop_old_snapshots(t.target, m));
   HC_TRY(m.source.drop(t));
   return stuck;
 }

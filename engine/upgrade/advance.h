@@ -19,6 +19,9 @@ enum class Ended { finished, reboot, later };
 // not even be brought back (the text says what is in the way); the journal stays and the next call tries again.
 Result<Ended> advance(Transaction& t, Machine& m, const StopToken& stop);
 
+// Makes a transaction that goes forward go back from here on, because of `error`.
+void turn_round(Transaction& t, const Error& error);
+
 // Clears away what transactions of t.target have left behind: installations that no slot points to, the pending ref.
 // Done at the end of each and, because it may fail then (a file that nobody can delete), once more after each boot. The
 // paths that are still stuck. REQUIRES: no transaction of that target is under way.

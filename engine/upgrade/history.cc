@@ -66,7 +66,7 @@ bool was_confirmed(const std::vector<Transaction>& history, const Target& target
 const Transaction* last_own_failure(const std::vector<Transaction>& history, const Target& target,
                                     const Commit& commit) {
   for (auto it = history.rbegin(); it != history.rend(); ++it) {
-    if (!about(*it, target, commit)) continue;
+    if (!about(*it, target, commit) || it->kind == TransactionKind::repair) continue;
     if (it->outcome == Outcome::confirmed) return nullptr;
     if (it->failure && (it->failure->code == Code::unhealthy || it->failure->code == Code::hook_failed)) return &*it;
   }

@@ -7,6 +7,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/progress.h"
 #include "engine/base/stop.h"
+#include "engine/payload/metadata.h"
 #include "engine/payload/trust.h"
 #include "engine/store/slot_store.h"
 #include "engine/upgrade/health.h"
@@ -51,6 +52,8 @@ struct Listener {
   std::function<void(const Transaction&, const StepRecord&)> ended;
 };
 
+class Snapshots;
+
 // Which boot this is.
 struct BootNow {
   std::string boot_id;
@@ -71,6 +74,17 @@ struct Machine {
   std::function<Result<std::optional<HookCall>>(const Transaction&, const HookQuestion&)> hook_call;
   std::function<HealthReport(const Transaction&, const StopToken&)> health;
   std::optional<Verdict> verdict;  // of this run; see verified()
+
+  // What only peripherals have.
+  std::function<Result<bool>()> fitted = nullptr;  // whether the node's inventory knows it
+  bool held = false;                               // came with an OS and is confirmed together with that, not by itself
+  std::function<Result<PeripheralMetadata>(const Side&)> metadata = nullptr;  // of a version whose content is here
+  Snapshots* snapshots = nullptr;
+
+  // What only an OS has: the peripherals that its payload brings, each as a transaction not yet begun, and the machine
+  // of each.
+  std::function<Result<std::vector<Transaction>>(Transaction& os, const VerifiedPayload&)> carried = nullptr;
+  std::function<Result<Machine>(const Target&, Records&)> machine_of = nullptr;
 };
 
 }  // namespace hc

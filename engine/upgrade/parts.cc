@@ -4,6 +4,7 @@
 
 #include "bootloader/factory.h"
 #include "engine/base/text.h"
+#include "engine/upgrade/parcel.h"
 
 namespace hc {
 namespace {
@@ -42,12 +43,14 @@ Result<NodeParts::TargetParts*> NodeParts::target(const Target& target) {
   if (target.is_os()) {
     parts.slots = os_slots.get();
     parts.choice = os_switch.get();
+    parts.book = std::make_unique<HookBook>(node, os_store->repository(), *parts.slots);
     return &parts;
   }
   parts.store = HC_TRY(PeripheralStore::open(node.state / "peripherals" / target.name(), os_store->repository()));
   parts.link = std::make_unique<PeripheralSwitch>(*parts.store);
   parts.slots = parts.store.get();
   parts.choice = parts.link.get();
+  parts.book = std::make_unique<HookBook>(node, os_store->repository(), *parts.slots);
   return &parts;
 }
 
@@ -113,20 +116,81 @@ HealthReport NodeParts::run_health(const Transaction& t, const Listener& listene
   }
 }
 
-Result<Machine> NodeParts::machine(const Target& target, const HookBook& book, const Listener& listener) {
+Result<bool> NodeParts::same_content(const std::string& commit, const Commit& other) const {
+  if (commit.empty()) return false;
+  const Commit one = HC_TRY(Commit::parse(commit));
+  const TreeDiff diff = HC_TRY(os_store->repository().diff(one, other, StopToken()));
+  return diff.added.empty() && diff.removed.empty() && diff.changed.empty();
+}
+
+Result<bool> NodeParts::fitted(const Target& target) const {
+  if (target.is_os()) return true;
+  const Inventory inventory = HC_TRY(Inventory::load(node.etc / "node.json"));
+  return inventory.fitted(target);
+}
+
+Result<PeripheralMetadata> NodeParts::metadata(const Side& side) const {
+  const Commit commit = HC_TRY(Commit::parse(side.commit));
+  return metadata_of(os_store->repository(), commit);
+}
+
+Result<std::vector<Transaction>> NodeParts::carried(Transaction& os, const VerifiedPayload& payload) {
+  std::vector<Transaction> all;
+  for (const Parcel& parcel : HC_TRY(parcels_of(os_store->repository(), payload))) {
+    const Target& target = parcel.metadata.target;
+    const std::string title = target.name() + " " + parcel.metadata.config_version.text();
+    const auto leave_out = [&](const std::string& why) { os.notes.push_back(title + " is left out: " + why); };
+    const bool for_this_model =
+        parcel.metadata.compatible.empty() ||
+        std::any_of(parcel.metadata.compatible.begin(), parcel.metadata.compatible.end(),
+                    [&](const std::string& pattern) { return glob_match(pattern, settings.model); });
+    if (!HC_TRY(fitted(target))) {
+      leave_out("not fitted on this node");
+      continue;
+    }
+    if (!for_this_model) {
+      leave_out("not for this model");
+      continue;
+    }
+    TargetParts* parts = HC_TRY(this->target(target));
+    const std::optional<Slot> current = HC_TRY(in_use(target));
+    const Side from = current ? HC_TRY(side(target, *current)) : Side{};
+    if (HC_TRY(same_content(from.commit, parcel.payload.commit()))) continue;
+    Transaction t;
+    t.target = target;
+    t.requested = parcel.metadata.config_version.text();
+    t.requested_by = os.requested_by;
+    t.requested_at = clock.wall_seconds();
+    t.again = os.again;
+    t.part_of = os.id;
+    t.from = from;
+    const Slot to = current ? other(*current) : Slot::a;
+    t.to = Side{to, parcel.payload.commit().hex(), parcel.metadata.config_version.text(), 0};
+    const std::optional<SlotContent> replaced = HC_TRY(parts->slots->content(to));
+    if (replaced) t.replaced = replaced->id;
+    t.step = std::string(first_step(t.kind, target));
+    t.boot_id = os.boot_id;
+    all.push_back(std::move(t));
+  }
+  return all;
+}
+
+Result<Machine> NodeParts::machine(const Target& target, const Listener& listener, Records& journal) {
   TargetParts* parts = HC_TRY(this->target(target));
-  return Machine{
-      *source,
-      *parts->slots,
-      *parts->choice,
-      hooks,
-      records,
-      clock,
-      BootNow{node.boot_id, node.booted},
-      listener,
-      [&book](const Transaction& t, const HookQuestion& question) { return book.call(t, question); },
-      [this, listener](const Transaction& t, const StopToken& stop) { return run_health(t, listener, stop); },
-      std::nullopt};
+  Machine m{*source,  *parts->slots, *parts->choice, hooks,       journal, clock, BootNow{node.boot_id, node.booted},
+            listener, nullptr,       nullptr,        std::nullopt};
+  const HookBook* book = parts->book.get();
+  m.hook_call = [book](const Transaction& t, const HookQuestion& question) { return book->call(t, question); };
+  m.health = [this, listener](const Transaction& t, const StopToken& stop) { return run_health(t, listener, stop); };
+  if (target.is_os()) {
+    m.carried = [this](Transaction& os, const VerifiedPayload& payload) { return carried(os, payload); };
+    m.machine_of = [this, listener](const Target& other, Records& of) { return machine(other, listener, of); };
+    return m;
+  }
+  m.fitted = [this, target] { return fitted(target); };
+  m.snapshots = &snapshots;
+  m.metadata = [this](const Side& side) { return metadata(side); };
+  return m;
 }
 
 }  // namespace hc

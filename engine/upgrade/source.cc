@@ -6,6 +6,7 @@
 #include "engine/base/log.h"
 #include "engine/base/text.h"
 #include "engine/upgrade/history.h"
+#include "engine/upgrade/parcel.h"
 
 namespace hc {
 namespace {
@@ -155,7 +156,7 @@ Result<std::int64_t> NodeSource::known_good_time() const {
   return newest;
 }
 
-Result<Verdict> NodeSource::judge(const Target& target, const Commit& commit, const CommitObject& object) const {
+Result<TrustFacts> NodeSource::facts(const Target& target, const Commit& commit) const {
   const std::vector<Transaction> history = HC_TRY(History(records_).all());
   TrustFacts facts;
   facts.model = settings_.model;
@@ -169,6 +170,41 @@ Result<Verdict> NodeSource::judge(const Target& target, const Commit& commit, co
   }
   facts.thresholds = settings_.thresholds;
   facts.known_good_time = HC_TRY(known_good_time());
+  return facts;
+}
+
+Result<Verdict> NodeSource::judge_part(const Target& target, const Commit& commit, const Commit& whole) const {
+  if (!HC_TRY(repository_.is_complete(whole))) {
+    return Error(Code::unavailable, "commit " + commit.brief() + " came with the OS payload " + whole.brief() +
+                                        ", which is no longer on this node, so it cannot be verified")
+        .with_hint("deploy the version of " + target.name() + " by itself, or that version of the OS");
+  }
+  const CommitObject object = HC_TRY(repository_.commit_object(whole));
+  Verdict verdict = HC_TRY(judge(Target::os(), whole, object));
+  const std::optional<Parcel> parcel = HC_TRY(parcel_for(repository_, verdict.payload, target));
+  if (!parcel || parcel->payload.commit() != commit)
+    return Error(Code::untrusted, "commit " + commit.brief() + " is not what the OS payload " + whole.brief() +
+                                      " brings for " + target.name());
+  verdict.payload = parcel->payload;
+  Manifest& manifest = verdict.manifest;
+  const std::string os_version = manifest.version.text();
+  manifest.kind = PayloadKind::peripheral;
+  manifest.target = target;
+  manifest.version = parcel->metadata.config_version;
+  manifest.sequence = 0;  // that of the OS counts
+  manifest.compatible = parcel->metadata.compatible;
+  manifest.requires_versions = parcel->metadata.requires_versions;
+  TrustFacts known = HC_TRY(facts(target, commit));
+  known.versions["os"] = os_version;
+  HC_TRY(check_fits(manifest, known).in(target.name() + " " + manifest.version.text()));
+  return verdict;
+}
+
+Result<Verdict> NodeSource::judge(const Target& target, const Commit& commit, const CommitObject& object) const {
+  const bool here = HC_TRY(repository_.has_commit(commit));
+  const std::optional<Commit> whole = here ? HC_TRY(repository_.part_of(commit)) : std::optional<Commit>();
+  if (whole && !target.is_os()) return judge_part(target, commit, *whole);
+  TrustFacts facts = HC_TRY(this->facts(target, commit));
   Keyring keyring = HC_TRY(Keyring::load({node_.lib, node_.etc}));
   Verdict verdict =
       HC_TRY(TrustPolicy(std::move(keyring), std::move(facts)).verify(commit, object.bytes, object.detached));

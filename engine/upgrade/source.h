@@ -67,6 +67,9 @@ class NodeSource final : public PayloadSource {
   Result<std::vector<Commit>> look_here(const Target& target, const std::string& what) const;
   Result<std::vector<Commit>> look_on(const Remote& remote, const Target& target, const std::string& what,
                                       const StopToken& stop) const;
+  Result<TrustFacts> facts(const Target& target, const Commit& commit) const;
+  // For a commit that Repository::part() cut out of an OS payload: it is judged by that payload.
+  Result<Verdict> judge_part(const Target& target, const Commit& commit, const Commit& whole) const;
   Result<CommitObject> remote_object(const std::string& url, const Commit& commit, const StopToken& stop) const;
   Status room_for(const CommitObject& object);
   // Deletes the refs of surplus versions; `newest` is not in the history yet. True where there were any.

@@ -1,5 +1,8 @@
 #include "engine/base/text.h"
+#include "engine/upgrade/degraded.h"
 #include "engine/upgrade/parts.h"
+#include "engine/upgrade/run_hook.h"
+#include "engine/upgrade/run_transaction.h"
 
 // What only looks, and the small services around a transaction.
 namespace hc {
@@ -19,13 +22,17 @@ Result<NodeStatus> Upgrader::status() {
       entry.slots.push_back(
           {slot, HC_TRY(parts->slots->content(slot)), current == slot, confirmed == slot, trial == slot});
     }
+    const std::optional<Degraded> degraded = HC_TRY(DegradedList(parts_->records).find(target));
+    if (degraded) entry.problem = degraded->why;
+    // A mistake in node.json is shown by whoever needs it; the status must always come.
+    if (const auto fitted = parts_->fitted(target)) entry.fitted = *fitted;
     if (target.is_os()) entry.tries_left = HC_TRY(parts_->boot->state()).tries_left;
     status.targets.push_back(std::move(entry));
   }
   auto journal = read_journal(parts_->records);
   if (journal) status.transaction = std::move(journal).value();
   if (const auto& t = status.transaction) {
-    status.waits_for_reboot = t->target.is_os() && t->step == "reboot" && t->boot_id == parts_->node.boot_id;
+    status.waits_for_reboot = waits_for_reboot(*t, parts_->node);
   }
   std::vector<Transaction> ended = HC_TRY(history());
   if (!ended.empty()) status.last = std::move(ended.back());
@@ -48,6 +55,34 @@ Result<Verdict> Upgrader::verify(const Target& target, Slot slot, const Progress
   return verdict;
 }
 
+namespace {
+
+Result<VersionDiff::End> end_of(NodeParts& parts, const Target& target, const std::string& what,
+                                const StopToken& stop) {
+  if (const auto slot = parse_slot(what)) {
+    NodeParts::TargetParts* own = HC_TRY(parts.target(target));
+    const std::optional<SlotContent> content = HC_TRY(own->slots->content(*slot));
+    if (!content) return Error(Code::invalid, "slot " + what + " of " + target.name() + " is empty");
+    return VersionDiff::End{content->version, content->commit};
+  }
+  const Found found = HC_TRY(parts.source->find(target, what, stop));
+  if (!found.url.empty()) {
+    return Error(Code::unavailable, quote(what) + " is not on this node, only on " + found.where)
+        .with_hint("`hc-payload diff` compares versions in a repository");
+  }
+  return VersionDiff::End{parts.os_store->repository().version(found.commit), found.commit};
+}
+
+}  // namespace
+
+Result<VersionDiff> Upgrader::diff(const Target& target, const std::string& from, const std::string& to,
+                                   const StopToken& stop) {
+  VersionDiff::End one = HC_TRY(end_of(*parts_, target, from, stop));
+  VersionDiff::End two = HC_TRY(end_of(*parts_, target, to, stop));
+  TreeDiff files = HC_TRY(parts_->os_store->repository().diff(one.commit, two.commit, stop));
+  return VersionDiff{std::move(one), std::move(two), std::move(files)};
+}
+
 Result<HealthReport> Upgrader::health(const Listener& listener, const StopToken& stop) {
   return parts_->run_health(Transaction{}, listener, stop);
 }
@@ -62,6 +97,29 @@ Status Upgrader::pin(const Target& target, const std::string& what, bool pinned,
         .with_hint("deploy it first; pins hold versions of the history");
   }
   return repository.set_ref(ref, pinned ? std::optional(found.commit) : std::nullopt);
+}
+
+Result<std::vector<DriftReport>> Upgrader::check_peripherals(const Listener& listener, const StopToken& stop) {
+  HC_TRY(make_dirs(parts_->node.state));
+  const FileLock held = HC_TRY(FileLock::take(parts_->node.state / "lock"));
+  std::vector<DriftReport> reports;
+  for (const Target& target : HC_TRY(parts_->targets())) {
+    const std::optional<Slot> current = HC_TRY(parts_->in_use(target));
+    if (target.is_os() || !current || stop.requested()) continue;
+    const Side side = HC_TRY(parts_->side(target, *current));
+    const bool fitted = HC_TRY(parts_->fitted(target));
+    DriftReport report{target, side.version, fitted, std::nullopt};
+    if (report.fitted) {
+      Transaction look;
+      look.target = target;
+      look.from = side;
+      look.to = side;
+      Machine machine = HC_TRY(parts_->machine(target, listener));
+      report.result = HC_TRY(run_hook(look, machine, {HookKind::verify, "check", side}, stop));
+    }
+    reports.push_back(std::move(report));
+  }
+  return reports;
 }
 
 Result<std::uint64_t> Upgrader::collect_garbage() {

@@ -4,6 +4,9 @@
 #include <array>
 
 #include "engine/base/text.h"
+#include "engine/upgrade/carried.h"
+#include "engine/upgrade/run_hook.h"
+#include "engine/upgrade/snapshots.h"
 
 namespace hc {
 namespace {
@@ -14,38 +17,6 @@ constexpr std::string_view kNothingChanged = "nothing on this node was changed";
 Result<VerifiedPayload> verified(Transaction& t, Machine& m, const StopToken& stop) {
   if (!m.verdict) m.verdict = HC_TRY(m.source.verify(t, stop));
   return m.verdict->payload;
-}
-
-Status record_hook(Transaction& t, Machine& m, const HookQuestion& question, const HookResult& result) {
-  Json entry = {{"hook", file_name(question.kind)},
-                {"target", t.target.name()},
-                {"version", question.side.version},
-                {"phase", question.phase},
-                {"at", m.clock.wall_seconds()}};
-  entry.update(to_json(result));
-  t.hooks.push_back(std::move(entry));
-  return ok;
-}
-
-// Runs a hook where the payload has one. Nothing: it has none.
-Result<std::optional<HookResult>> run_hook(Transaction& t, Machine& m, const HookQuestion& question,
-                                           const StopToken& stop) {
-  const std::optional<HookCall> call = HC_TRY(m.hook_call(t, question));
-  if (!call) return std::optional<HookResult>();
-  HookResult result = m.hooks.run(*call, m.listener.hook, stop);
-  HC_TRY(record_hook(t, m, question, result));
-  return std::optional(std::move(result));
-}
-
-Error hook_error(const HookResult& result) {
-  if (result.end == HookEnd::cancelled) return {Code::cancelled, result.reason};
-  return {Code::hook_failed, result.reason};
-}
-
-Status must_pass(Transaction& t, Machine& m, const HookQuestion& question, const StopToken& stop) {
-  const std::optional<HookResult> result = HC_TRY(run_hook(t, m, question, stop));
-  if (result && !result->passed()) return hook_error(*result);
-  return ok;
 }
 
 Status enough_space(const SlotSpace& space) {
@@ -64,6 +35,10 @@ Status enough_space(const SlotSpace& space) {
 }
 
 Result<Next> run_verify(Transaction& t, Machine& m, const StopToken& stop) {
+  if (m.fitted && !HC_TRY(m.fitted())) {
+    t.outcome = Outcome::not_fitted;
+    return Next::ended;
+  }
   m.verdict = HC_TRY(m.source.verify(t, stop));
   t.to.version = m.verdict->manifest.version.text();
   t.to.sequence = m.verdict->manifest.sequence;
@@ -85,6 +60,8 @@ Result<Next> run_fetch(Transaction& t, Machine& m, const StopToken& stop) {
   const SlotSpace space = HC_TRY(m.slots.space_for(payload));
   HC_TRY(enough_space(space));
   for (const std::string& note : HC_TRY(m.slots.rehearse(*t.to.slot, payload))) t.notes.push_back(note);
+  // One that came with an OS is judged after the OS's own restart.
+  if (m.metadata && t.part_of == 0) t.restart = HC_TRY(m.metadata(t.to)).reboot;
   return Next::go_on;
 }
 
@@ -95,7 +72,7 @@ Result<Next> run_state_check(Transaction& t, Machine& m, const StopToken& stop) 
     return Next::ended;
   }
   if (result && !result->passed()) return hook_error(*result);
-  if (t.target.is_os()) {
+  if (t.restarts()) {
     // What fails already now cannot be blamed on the new version.
     t.passed_before.clear();
     for (const CheckResult& check : m.health(t, stop).checks)
@@ -115,17 +92,43 @@ Result<Next> undo_stage(Transaction& t, Machine& m, const StopToken& /*stop*/) {
   return Next::go_on;
 }
 
+Status keep_data(const Transaction& t, Machine& m) {
+  if (m.snapshots == nullptr || t.target.is_os()) return ok;
+  const SnapshotPlan plan = HC_TRY(snapshot_plan(t, m));
+  HC_TRY(m.snapshots->keep(t.target, plan.from, plan.paths, t.id));
+  // A version that is returned to meets its data as it left them.
+  return t.kind == TransactionKind::rollback ? m.snapshots->bring_back(t.target, plan.to) : Status(ok);
+}
+
+Status bring_data_back(const Transaction& t, Machine& m) {
+  if (m.snapshots == nullptr || t.target.is_os()) return ok;
+  const SnapshotPlan plan = HC_TRY(snapshot_plan(t, m));
+  return m.snapshots->bring_back(t.target, plan.from);
+}
+
 Result<Next> run_install(Transaction& t, Machine& m, const StopToken& stop) {
-  HC_TRY(must_pass(t, m, {HookKind::install, "install", t.to}, stop));
+  const HookQuestion question{HookKind::install, "install", t.to};
+  const std::optional<HookCall> hook = HC_TRY(m.hook_call(t, question));
+  if (!hook) return Next::go_on;
+  // A hook that was cut off left something half done. The way back is known to be good, the way on is not.
+  if (t.entries > 1) {
+    return Error(Code::unavailable, "its install hook was cut off before its end (power cut or kill)")
+        .with_hint("deploy it again");
+  }
+  HC_TRY(keep_data(t, m));
+  HC_TRY(must_pass(t, m, question, stop));
   return Next::go_on;
 }
 
 // Takes a peripheral back: by the new payload's own rollback hook, else by installing the version in use once more. An
 // OS slot that is thrown away needs this only where its payload brought a rollback hook.
 Result<Next> undo_install(Transaction& t, Machine& m, const StopToken& /*stop*/) {
+  // A repair installs what is in use: there is nothing else to go back to.
+  if (t.kind == TransactionKind::repair) return Next::go_on;
   const StopToken never;  // what was begun must be taken back, whoever asks to stop
   const std::optional<HookResult> result = HC_TRY(run_hook(t, m, {HookKind::rollback, "rollback", t.to}, never));
   if (result && !result->passed()) return hook_error(*result);
+  HC_TRY(bring_data_back(t, m));
   if (result || t.target.is_os() || !t.from.slot) return Next::go_on;
   HC_TRY(must_pass(t, m, {HookKind::install, "rollback", t.from}, never));
   HC_TRY(must_pass(t, m, {HookKind::verify, "rollback", t.from}, never));
@@ -178,6 +181,9 @@ Result<Next> run_health(Transaction& t, Machine& m, const StopToken& stop) {
   const Status verified_again = must_pass(t, m, {HookKind::verify, "post-boot", t.to}, stop);
   if (stop.requested()) return Next::later;
   if (!verified_again) return verified_again.error();
+  const Status carried = verify_carried(t, m, stop);
+  if (stop.requested()) return Next::later;
+  if (!carried) return carried.error();
   const HealthReport report = m.health(t, stop);
   if (stop.requested()) return Next::later;
   t.health = to_json(report);
@@ -186,8 +192,10 @@ Result<Next> run_health(Transaction& t, Machine& m, const StopToken& stop) {
 }
 
 Result<Next> run_confirm(Transaction& t, Machine& m, const StopToken& /*stop*/) {
+  if (m.held) return Next::later;
   HC_TRY(still_on_trial(t, m));
   HC_TRY(m.choice.confirm(*t.to.slot));
+  confirm_carried(t, m);
   return Next::go_on;
 }
 
@@ -199,9 +207,10 @@ constexpr std::array kSteps = {
     Step{"install", run_install, undo_install},
     Step{"verify-hooks", run_verify_hooks, nullptr},
     Step{"check", run_check, nullptr},
+    Step{"peripherals", run_carried, undo_carried, Where::os},
     Step{"switch", run_switch, undo_switch},
-    Step{"reboot", run_reboot, nullptr, true},
-    Step{"health", run_health, nullptr, true},
+    Step{"reboot", run_reboot, nullptr, Where::restart},
+    Step{"health", run_health, nullptr, Where::restart},
     Step{"confirm", run_confirm, nullptr},
 };
 
@@ -233,6 +242,11 @@ std::string_view first_step(TransactionKind kind, const Target& target) {
   if (kind == TransactionKind::deploy) return "verify";
   if (kind == TransactionKind::confirm) return "confirm";
   return target.is_os() ? "switch" : "install";
+}
+
+bool applies(const Step& step, const Transaction& t) {
+  if (step.where == Where::os) return t.target.is_os();
+  return step.where == Where::everywhere || t.restarts();
 }
 
 bool switched(const Transaction& t) {

@@ -13,16 +13,20 @@ enum class Next { go_on, reboot, ended, later };
 
 using Action = Result<Next> (*)(Transaction&, Machine&, const StopToken&);
 
+// Which transactions have a step: all, those of an OS, or those that need the node to start anew.
+enum class Where { everywhere, os, restart };
+
 // One line of the table. Both actions are repeatable; undo may be null. undo takes back also what a half-done run left.
 struct Step {
   std::string_view name;
   Action run;
   Action undo;
-  bool os_only = false;  // a peripheral has no such step
+  Where where = Where::everywhere;
 };
 
-// verify, fetch, state-check, stage, install, verify-hooks, check, switch, reboot, health, confirm.
+// verify, fetch, state-check, stage, install, verify-hooks, check, peripherals, switch, reboot, health, confirm.
 std::span<const Step> steps();
+bool applies(const Step& step, const Transaction& t);
 
 // The place of a step in the table; nothing for a name of another engine's.
 std::optional<std::size_t> step_index(std::string_view name);

@@ -8,7 +8,8 @@ namespace {
 
 constexpr std::array kKinds = {std::pair{TransactionKind::deploy, std::string_view("deploy")},
                                std::pair{TransactionKind::rollback, std::string_view("rollback")},
-                               std::pair{TransactionKind::confirm, std::string_view("confirm")}};
+                               std::pair{TransactionKind::confirm, std::string_view("confirm")},
+                               std::pair{TransactionKind::repair, std::string_view("repair")}};
 constexpr std::array kDirections = {std::pair{Direction::forward, std::string_view("forward")},
                                     std::pair{Direction::undo, std::string_view("undo")},
                                     std::pair{Direction::done, std::string_view("done")}};
@@ -101,6 +102,7 @@ void put_progress(Json& json, const Transaction& t) {
   }
   json["outcome"] = nullptr;
   if (t.outcome) json["outcome"] = name(*t.outcome);
+  json["degraded"] = t.degraded;
   json["ended_at"] = t.ended_at;
 }
 
@@ -116,6 +118,7 @@ Status get_progress(const Json& json, Transaction& t) {
                         get<std::string>(failure, "text"), get<std::string>(failure, "hint")};
   }
   t.outcome = value_in(kOutcomes, get<std::string>(json, "outcome"));
+  t.degraded = get<std::string>(json, "degraded");
   t.ended_at = get<std::int64_t>(json, "ended_at");
   return ok;
 }
@@ -141,6 +144,10 @@ Json to_json(const Transaction& t) {
   json["replaced"] = nullptr;
   if (t.replaced) json["replaced"] = *t.replaced;
   json["manifest"] = t.manifest;
+  json["restart"] = t.restart;
+  json["part_of"] = t.part_of;
+  json["carried"] = Json::array();
+  for (const Transaction& carried : t.carried) json["carried"].push_back(to_json(carried));
   put_progress(json, t);
   json["steps"] = Json::array();
   for (const StepRecord& step : t.steps) json["steps"].push_back(to_json(step));
@@ -171,6 +178,10 @@ Result<Transaction> transaction_from(const Json& json) {
   t.to = HC_TRY(side_from(get_json(json, "to", Json::object())));
   if (const auto replaced = get<std::string>(json, "replaced"); !replaced.empty()) t.replaced = replaced;
   t.manifest = get_json(json, "manifest", Json::object());
+  t.restart = get<bool>(json, "restart");
+  t.part_of = get<std::uint64_t>(json, "part_of");
+  for (const Json& carried : get_json(json, "carried", Json::array()))
+    t.carried.push_back(HC_TRY(transaction_from(carried).in("in `carried`")));
   HC_TRY(get_progress(json, t));
   for (const Json& step : get_json(json, "steps", Json::array())) t.steps.push_back(step_from(step));
   t.hooks = get_json(json, "hooks", Json::array());

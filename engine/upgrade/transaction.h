@@ -38,7 +38,8 @@ struct Failure {
   std::string hint;
 };
 
-enum class TransactionKind { deploy, rollback, confirm };
+// `repair`: a degraded peripheral's version in use is installed and verified once more.
+enum class TransactionKind { deploy, rollback, confirm, repair };
 enum class Direction { forward, undo, done };
 enum class Outcome { confirmed, failed, rolled_back, not_needed, not_fitted, cancelled };
 
@@ -65,6 +66,9 @@ struct Transaction {
   Side to;
   std::optional<std::string> replaced;  // installation that to.slot held when this began; see SlotStore::restore
   Json manifest = Json::object();       // of the payload
+  bool restart = false;                 // a peripheral that is good only after a restart of the node
+  std::uint64_t part_of = 0;            // of which OS transaction this peripheral's is a part; 0: of none
+  std::vector<Transaction> carried;     // of an OS: those of the peripherals that its payload brings
 
   Direction direction = Direction::forward;
   std::string step;     // the step to run or to undo next
@@ -72,6 +76,7 @@ struct Transaction {
   std::string boot_id;  // the boot in which the switch was (to be) made
   std::optional<Failure> failure;
   std::optional<Outcome> outcome;  // set when the end is decided
+  std::string degraded;            // a peripheral that could not be taken back: why
   std::int64_t ended_at = 0;
 
   std::vector<StepRecord> steps;
@@ -83,6 +88,10 @@ struct Transaction {
 
   // "transaction 12"; used as context of errors.
   std::string label() const;
+  // The node has to start anew before the new version can be judged.
+  bool restarts() const { return target.is_os() || restart; }
+  // It is in the history: nothing is left to do.
+  bool ended() const { return direction == Direction::done && ended_at != 0; }
 };
 
 Json to_json(const Transaction& transaction);

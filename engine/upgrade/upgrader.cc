@@ -6,65 +6,20 @@
 #include "engine/base/text.h"
 #include "engine/upgrade/events.h"
 #include "engine/upgrade/parts.h"
+#include "engine/upgrade/reconcile.h"
+#include "engine/upgrade/run_transaction.h"
 
 namespace hc {
 namespace {
-
-// Whether the next thing that must happen is a restart of the node.
-bool waits_for_reboot(const Transaction& t, const Node& node) {
-  if (!t.target.is_os() || t.direction == Direction::done) return false;
-  if (t.direction == Direction::forward) return t.step == "reboot" && t.boot_id == node.boot_id;
-  return t.step == "switch" && t.entries > 0 && node.booted == t.to.slot && t.from.slot != t.to.slot;
-}
-
-Result<Report> run(NodeParts& parts, Transaction t, const Listener& listener, const StopToken& stop) {
-  auto* target = HC_TRY(parts.target(t.target));
-  const HookBook book(parts.node, parts.os_store->repository(), *target->slots);
-  Machine machine = HC_TRY(parts.machine(t.target, book, listener));
-  const Ended ended = HC_TRY(advance(t, machine, stop));
-  HC_TRY(remove_tree(parts.node.state / "work"));
-  return Report{std::move(t), ended};
-}
 
 Result<std::optional<Report>> some(Result<Report> report) {
   if (!report) return std::move(report).error();
   return std::optional(std::move(report).value());
 }
 
-// What earlier transactions could not clear away.
-Status tidy_up(NodeParts& parts, const Listener& listener) {
-  for (const Target& target : HC_TRY(parts.targets())) {
-    auto* own = HC_TRY(parts.target(target));
-    const HookBook book(parts.node, parts.os_store->repository(), *own->slots);
-    Machine machine = HC_TRY(parts.machine(target, book, listener));
-    Transaction none;
-    none.target = target;
-    for (const std::string& path : HC_TRY(tidy(machine, none))) log(Level::warning, "clean-up pending: " + path);
-  }
-  return ok;
-}
-
 Error busy(const Transaction& t) {
   return Error(Code::busy, t.label() + " (" + t.target.name() + " " + t.to.version + ") waits for the node to restart")
       .with_hint("restart the node to go on, or take it back with `hc-os rollback`");
-}
-
-Result<Transaction> begin(NodeParts& parts, TransactionKind kind, const Request& request, Side from, Side to) {
-  Transaction t;
-  t.id = HC_TRY(History(parts.records).next_id(std::nullopt));
-  t.kind = kind;
-  t.target = request.target;
-  t.requested = request.what;
-  t.requested_by = request.by;
-  t.requested_at = parts.clock.wall_seconds();
-  t.again = request.again;
-  t.from = std::move(from);
-  t.to = std::move(to);
-  t.step = std::string(first_step(kind, request.target));
-  t.boot_id = parts.node.boot_id;
-  event(kBegun, t.label() + ": " + std::string(name(kind)) + " " + t.target.name() + " " + request.what,
-        {{"HC_TXN", std::to_string(t.id)}, {"HC_TARGET", t.target.name()}, {"HC_COMMIT", t.to.commit}});
-  return t;
 }
 
 // The version that was there before the first transaction belongs to the history too: it must be possible to go back to
@@ -78,7 +33,7 @@ Status record_first_version(NodeParts& parts, const Target& target) {
   Side here = HC_TRY(parts.side(target, *current));
   if (here.commit.empty()) return ok;
   Request request{target, "first installation", "", false};
-  Transaction t = HC_TRY(begin(parts, TransactionKind::confirm, request, Side{}, std::move(here)));
+  Transaction t = HC_TRY(begin_transaction(parts, TransactionKind::confirm, request, Side{}, std::move(here)));
   t.direction = Direction::done;
   t.outcome = Outcome::confirmed;
   t.ended_at = t.requested_at;
@@ -97,7 +52,7 @@ Status end_unfinished(NodeParts& parts, const Listener& listener, const StopToke
   if (!t) return ok;
   if (waits_for_reboot(*t, parts.node)) return busy(*t);
   log(Level::info, t->label() + " was left unfinished; it is carried to its end first");
-  const Report report = HC_TRY(run(parts, std::move(*t), listener, stop));
+  const Report report = HC_TRY(run_transaction(parts, std::move(*t), listener, stop));
   if (report.ended == Ended::reboot) return busy(report.transaction);
   if (report.ended == Ended::later)
     return Error(Code::cancelled, report.transaction.label() + ": a stop was asked for");
@@ -125,6 +80,39 @@ Status may_try(const std::vector<Transaction>& history, const Request& request, 
   return Error(Code::invalid, "commit " + commit.brief() + " failed on this node before (" + failed->label() +
                                   ", step " + failed->failure->step + ": " + failed->failure->text + ")")
       .with_hint("deploy a mended version, or this one once more with --again");
+}
+
+// What honeycomb-boot.service is for: the unfinished transaction, or a trial without one. Nothing: there was neither.
+Result<std::optional<Report>> carry_on(NodeParts& parts, const Listener& listener, const StopToken& stop) {
+  std::optional<Transaction> pending = HC_TRY(read_journal(parts.records));
+  if (pending) {
+    if (waits_for_reboot(*pending, parts.node)) return std::optional(Report{std::move(*pending), Ended::reboot});
+    return some(run_transaction(parts, std::move(*pending), listener, stop));
+  }
+  const BootState state = HC_TRY(parts.boot->state());
+  if (!state.trial) return std::optional<Report>();
+  if (parts.node.booted != state.trial) {
+    log(Level::warning, "the bootloader was told to try slot " + std::string(name(*state.trial)) +
+                            ", but no transaction is under way: the trial is ended");
+    HC_TRY(parts.boot->disarm());
+    return std::optional<Report>();
+  }
+  // The journal of a trial that runs is lost. What booted still has to prove itself.
+  const Side from = HC_TRY(parts.side(Target::os(), state.confirmed));
+  const Side to = HC_TRY(parts.side(Target::os(), *state.trial));
+  Transaction t = HC_TRY(
+      begin_transaction(parts, TransactionKind::rollback, Request{Target::os(), to.version, "", false}, from, to));
+  t.notes.push_back("the journal was lost; state recovered from the bootloader");
+  t.step = "health";
+  t.boot_id = "lost";
+  return some(run_transaction(parts, std::move(t), listener, stop));
+}
+
+Status settle(NodeParts& parts, const Listener& listener, const StopToken& stop) {
+  HC_TRY(parts.learn_what_is_in_use());
+  HC_TRY(repair_degraded(parts, false, listener, stop));
+  HC_TRY(reconcile_peripherals(parts, listener, stop));
+  return ok;
 }
 
 }  // namespace
@@ -183,13 +171,13 @@ Result<Report> Upgrader::deploy(const Request& request, const Listener& listener
         .with_hint("nothing to do; --again installs it once more");
   }
   const Slot to = current ? other(*current) : Slot::a;
-  Transaction t =
-      HC_TRY(begin(*parts_, TransactionKind::deploy, request, std::move(from), Side{to, found.commit.hex(), "", 0}));
+  Transaction t = HC_TRY(begin_transaction(*parts_, TransactionKind::deploy, request, std::move(from),
+                                           Side{to, found.commit.hex(), "", 0}));
   t.url = found.url;
   auto* target = HC_TRY(parts_->target(request.target));
   const std::optional<SlotContent> replaced = HC_TRY(target->slots->content(to));
   if (replaced) t.replaced = replaced->id;
-  return run(*parts_, std::move(t), listener, stop);
+  return run_transaction(*parts_, std::move(t), listener, stop);
 }
 
 Result<Report> Upgrader::rollback(const Target& target, const std::string& by, const Listener& listener,
@@ -199,11 +187,9 @@ Result<Report> Upgrader::rollback(const Target& target, const std::string& by, c
   const bool waits = pending && pending->target == target && pending->direction == Direction::forward &&
                      waits_for_reboot(*pending, parts_->node);
   if (waits) {
-    pending->failure = Failure{pending->step, Code::cancelled, "taken back by " + by + " before the restart", ""};
     pending->outcome = Outcome::cancelled;
-    pending->direction = Direction::undo;
-    pending->entries = 0;
-    return run(*parts_, std::move(*pending), listener, stop);
+    turn_round(*pending, Error(Code::cancelled, "taken back by " + by + " before the restart"));
+    return run_transaction(*parts_, std::move(*pending), listener, stop);
   }
   HC_TRY(end_unfinished(*parts_, listener, stop));
   HC_TRY(record_first_version(*parts_, target));
@@ -222,8 +208,12 @@ Result<Report> Upgrader::rollback(const Target& target, const std::string& by, c
     return Error(Code::invalid, "slot " + std::string(name(*to.slot)) + " is the confirmed one already")
         .with_hint("restart the node to go back to it");
   }
-  Transaction t = HC_TRY(begin(*parts_, TransactionKind::rollback, Request{target, to.version, by, false}, from, to));
-  return run(*parts_, std::move(t), listener, stop);
+  if (!HC_TRY(parts_->fitted(target)))
+    return Error(Code::invalid, target.name() + " is not fitted on this node, says its node.json");
+  Transaction t =
+      HC_TRY(begin_transaction(*parts_, TransactionKind::rollback, Request{target, to.version, by, false}, from, to));
+  if (!target.is_os()) t.restart = HC_TRY(parts_->metadata(to)).reboot;
+  return run_transaction(*parts_, std::move(t), listener, stop);
 }
 
 Result<Report> Upgrader::confirm(const std::string& by, const Listener& listener, const StopToken& stop) {
@@ -236,7 +226,7 @@ Result<Report> Upgrader::confirm(const std::string& by, const Listener& listener
     pending->notes.push_back("confirmed by " + by + " without waiting for the health checks");
     pending->step = "confirm";
     pending->entries = 0;
-    return run(*parts_, std::move(*pending), listener, stop);
+    return run_transaction(*parts_, std::move(*pending), listener, stop);
   }
   HC_TRY(end_unfinished(*parts_, listener, stop));
   HC_TRY(record_first_version(*parts_, Target::os()));
@@ -248,37 +238,27 @@ Result<Report> Upgrader::confirm(const std::string& by, const Listener& listener
         .with_hint("nothing to do");
   const Side from = HC_TRY(parts_->side(Target::os(), state.confirmed));
   const Side to = HC_TRY(parts_->side(Target::os(), booted));
-  Transaction t =
-      HC_TRY(begin(*parts_, TransactionKind::confirm, Request{Target::os(), to.version, by, false}, from, to));
-  return run(*parts_, std::move(t), listener, stop);
+  Transaction t = HC_TRY(
+      begin_transaction(*parts_, TransactionKind::confirm, Request{Target::os(), to.version, by, false}, from, to));
+  return run_transaction(*parts_, std::move(t), listener, stop);
 }
 
 Result<std::optional<Report>> Upgrader::resume(const Listener& listener, const StopToken& stop) {
   const FileLock held = HC_TRY(lock(*parts_));
   HC_TRY(record_first_version(*parts_, Target::os()));
-  std::optional<Transaction> pending = HC_TRY(read_journal(parts_->records));
-  if (pending) {
-    if (waits_for_reboot(*pending, parts_->node)) return std::optional(Report{std::move(*pending), Ended::reboot});
-    return some(run(*parts_, std::move(*pending), listener, stop));
-  }
+  std::optional<Report> report = HC_TRY(carry_on(*parts_, listener, stop));
+  if (report && report->ended != Ended::finished) return report;
   HC_TRY(tidy_up(*parts_, listener));
-  const BootState state = HC_TRY(parts_->boot->state());
-  if (!state.trial) return std::optional<Report>();
-  if (parts_->node.booted != state.trial) {
-    log(Level::warning, "the bootloader was told to try slot " + std::string(name(*state.trial)) +
-                            ", but no transaction is under way: the trial is ended");
-    HC_TRY(parts_->boot->disarm());
-    return std::optional<Report>();
-  }
-  // The journal of a trial that runs is lost. What booted still has to prove itself.
-  const Side from = HC_TRY(parts_->side(Target::os(), state.confirmed));
-  const Side to = HC_TRY(parts_->side(Target::os(), *state.trial));
-  Transaction t =
-      HC_TRY(begin(*parts_, TransactionKind::rollback, Request{Target::os(), to.version, "", false}, from, to));
-  t.notes.push_back("the journal was lost; state recovered from the bootloader");
-  t.step = "health";
-  t.boot_id = "lost";
-  return some(run(*parts_, std::move(t), listener, stop));
+  // What goes wrong with a peripheral is in the history and in the status; the OS is well and must be left alone.
+  const auto settled = settle(*parts_, listener, stop);
+  if (!settled) log(Level::warning, "bringing the peripherals in line: " + settled.error().text());
+  return report;
+}
+
+Result<std::vector<Report>> Upgrader::repair(const Listener& listener, const StopToken& stop) {
+  const FileLock held = HC_TRY(lock(*parts_));
+  HC_TRY(end_unfinished(*parts_, listener, stop));
+  return repair_degraded(*parts_, true, listener, stop);
 }
 
 }  // namespace hc

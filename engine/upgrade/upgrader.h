@@ -46,6 +46,27 @@ struct TargetStatus {
   std::vector<SlotStatus> slots;
   unsigned tries_left = 0;
   std::string problem;  // why the target is degraded; empty: it is not
+  bool fitted = true;   // the node's inventory knows it
+};
+
+// Whether a peripheral is in the state of its version in use.
+struct DriftReport {
+  Target target = Target::os();
+  std::string version;
+  bool fitted = true;
+  std::optional<HookResult> result;  // of the verify hook; nothing: not asked
+
+  bool drifted() const { return result && !result->passed(); }
+};
+
+struct VersionDiff {
+  struct End {
+    std::string version;
+    Commit commit;
+  };
+  End from;
+  End to;
+  TreeDiff files;
 };
 
 struct NodeStatus {
@@ -87,12 +108,19 @@ class Upgrader {
   Result<Report> rollback(const Target& target, const std::string& by, const Listener& listener, const StopToken& stop);
   // Makes the running slot the confirmed one, without further checks.
   Result<Report> confirm(const std::string& by, const Listener& listener, const StopToken& stop);
-  // What honeycomb-boot.service calls after each boot: carries the unfinished transaction on, brings bootloader and
-  // slots into agreement. Nothing: there was nothing to do.
+  // What honeycomb-boot.service calls after each boot: carries the unfinished transaction on, brings bootloader, slots
+  // and peripherals into agreement, repairs what is degraded and due. Nothing: no transaction was unfinished.
   Result<std::optional<Report>> resume(const Listener& listener, const StopToken& stop);
+
+  // Tries now to bring every degraded peripheral back to its recorded version. One report for each.
+  Result<std::vector<Report>> repair(const Listener& listener, const StopToken& stop);
+  // Asks the verify hook of each peripheral's version in use (HC_PHASE=check) whether the device is in that state.
+  Result<std::vector<DriftReport>> check_peripherals(const Listener& listener, const StopToken& stop);
 
   // The slot's tree against its commit, and the commit against the trust of this node.
   Result<Verdict> verify(const Target& target, Slot slot, const ProgressFn& progress, const StopToken& stop);
+  // What two versions on this node differ in; each is named by a slot (`a`, `b`), a version of the history or a commit.
+  Result<VersionDiff> diff(const Target& target, const std::string& from, const std::string& to, const StopToken& stop);
   Result<HealthReport> health(const Listener& listener, const StopToken& stop);
   Status pin(const Target& target, const std::string& what, bool pinned, const StopToken& stop);
   // Bytes freed.
