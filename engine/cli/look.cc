@@ -53,7 +53,8 @@ Json to_json(const NodeStatus& status) {
                                {"slots", std::move(slots)},
                                {"tries_left", target.tries_left},
                                {"degraded", !target.problem.empty()},
-                               {"problem", target.problem}});
+                               {"problem", target.problem},
+                               {"fitted", target.fitted}});
   }
   return json;
 }
@@ -70,7 +71,7 @@ std::string ending(const Transaction& t) {
 
 void print(const NodeStatus& status) {
   for (const TargetStatus& target : status.targets) {
-    std::printf("%s\n", target.target.name().c_str());
+    std::printf("%s%s\n", target.target.name().c_str(), target.fitted ? "" : " (not fitted)");
     for (const SlotStatus& slot : target.slots) {
       const std::string version = slot.content ? slot.content->version : "(empty)";
       const std::string commit = slot.content ? slot.content->commit.brief() : "";
@@ -120,6 +121,10 @@ void print_story(const Transaction& t) {
     for (const std::string& line : split(trimmed(hook.value("output", "")), '\n'))
       if (!line.empty()) std::printf("      | %s\n", printable(line).c_str());
   }
+  if (t.part_of != 0) std::printf("  part of  transaction %llu\n", static_cast<unsigned long long>(t.part_of));
+  for (const Transaction& carried : t.carried)
+    std::printf("  carried  %s %s: %s\n", carried.target.name().c_str(), printable(carried.to.version).c_str(),
+                ending(carried).c_str());
   for (const std::string& note : t.notes) std::printf("  note     %s\n", printable(note).c_str());
   if (t.failure) std::printf("  failed   %s: %s\n", t.failure->step.c_str(), printable(t.failure->text).c_str());
   std::printf("  outcome  %s\n", t.outcome ? std::string(name(*t.outcome)).c_str() : "under way");

@@ -23,6 +23,7 @@ struct CommandLine {
   std::string place;
   std::string slot;
   bool reboot = false;
+  bool check = false;
   std::function<int()> run;
 };
 
@@ -53,10 +54,13 @@ void add_changing_verbs(CLI::App& app, CommandLine& line) {
   CLI::App* resume_verb = verb(app, line, "resume", "Carry an unfinished transaction on; runs after each boot",
                                [&] { return resume(line.session, line.reboot); });
   resume_verb->add_flag("--reboot", line.reboot, "Restart the node when that is the next step");
+  verb(app, line, "repair", "Try now to bring degraded peripherals back", [&] { return repair(line.session); });
 }
 
 void add_looking_verbs(CLI::App& app, CommandLine& line) {
-  verb(app, line, "status", "Slots, versions and what is under way", [&] { return status(line.session); });
+  CLI::App* status_verb = verb(app, line, "status", "Slots, versions and what is under way",
+                               [&] { return line.check ? check_peripherals(line.session) : status(line.session); });
+  status_verb->add_flag("--check", line.check, "Ask each peripheral whether it is in its recorded state");
   CLI::App* history_verb = verb(app, line, "history", "Every version ever deployed, and how it ended",
                                 [&] { return history(line.session, line.history); });
   history_verb->add_option("--target,-t", line.history.target, "Only this target");
@@ -65,6 +69,11 @@ void add_looking_verbs(CLI::App& app, CommandLine& line) {
                              [&] { return show(line.session, line.what, line.target); });
   show_verb->add_option("what", line.what, "Transaction number, version, commit or ref")->required();
   show_verb->add_option("--target,-t", line.target, "os or a peripheral")->capture_default_str();
+  CLI::App* diff_verb = verb(app, line, "diff", "The files in which two versions differ",
+                             [&] { return diff(line.session, line.what, line.place, line.target); });
+  diff_verb->add_option("from", line.what, "Slot, version or commit")->required();
+  diff_verb->add_option("to", line.place, "Slot, version or commit")->required();
+  diff_verb->add_option("--target,-t", line.target, "os or a peripheral")->capture_default_str();
   CLI::App* log_verb =
       verb(app, line, "log", "The whole story of a transaction", [&] { return log_of(line.session, line.what); });
   log_verb->add_option("transaction", line.what, "Its number")->required();

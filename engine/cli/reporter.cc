@@ -48,6 +48,7 @@ Listener Reporter::listener() {
 
 void Reporter::begins(const Transaction& t, const std::string& step, Direction direction) {
   if (silent()) return;
+  if (t.part_of != 0) return;
   if (direction == Direction::undo && !undoing_) {
     undoing_ = true;
     std::fprintf(stderr, "  taking back what was done:\n");
@@ -63,9 +64,11 @@ void Reporter::ended(const Transaction& t, const StepRecord& record) {
   bar_.finish();
   if (silent()) return;
   const bool undo = record.direction == "undo";
+  if (t.part_of != 0 && record.outcome != "failed" && record.name != "install") return;
+  const std::string part = t.part_of != 0 ? t.target.name() + " " : "";
   const std::string outcome = record.outcome == "ok" ? (undo ? "taken back" : "ok") : record.outcome;
-  std::fprintf(stderr, "  %s%-13s %-10s %8s%s%s\n", undo ? "  " : "", record.name.c_str(), outcome.c_str(),
-               human_duration(record.duration_ms).c_str(), record.text.empty() ? "" : "  ",
+  std::fprintf(stderr, "  %s%s%-13s %-10s %8s%s%s\n", undo ? "  " : "", part.c_str(), record.name.c_str(),
+               outcome.c_str(), human_duration(record.duration_ms).c_str(), record.text.empty() ? "" : "  ",
                printable(record.text).c_str());
   if (record.outcome == "failed" &&
       (record.name == "install" || record.name == "verify-hooks" || record.name == "state-check"))
@@ -75,6 +78,12 @@ void Reporter::ended(const Transaction& t, const StepRecord& record) {
 std::string conclusion(const Report& report, const Node& node) {
   const Transaction& t = report.transaction;
   const std::string what = t.target.name() + " " + (t.to.version.empty() ? printable(t.requested) : t.to.version);
+  if (report.ended == Ended::finished && !t.degraded.empty())
+    return what + " was not installed, and " + t.target.name() + " could not be brought back to " +
+           version_or_nothing(t.from) + ": it is degraded (" + printable(t.degraded) +
+           "). The engine tries again by itself; `hc-os repair` tries now";
+  if (report.ended == Ended::finished && t.kind == TransactionKind::repair && t.failure)
+    return t.target.name() + " is still degraded; the engine tries again by itself";
   const std::string stays = t.target.name() + " stays at " + version_or_nothing(t.from) + " in slot " + slot_of(t.from);
   if (report.ended == Ended::reboot && t.direction == Direction::undo)
     return what + " is being rolled back: restart the node to return to " + version_or_nothing(t.from) + " in slot " +

@@ -33,15 +33,18 @@ int deploy(const Session& session, const DeployOptions& options);
 int rollback(const Session& session, const std::string& target, bool reboot);
 int confirm(const Session& session);
 int resume(const Session& session, bool reboot);
+int repair(const Session& session);
 
 // Look.
 int status(const Session& session);
+int check_peripherals(const Session& session);
 struct HistoryOptions {
   std::string target;     // empty: all
   std::size_t most = 20;  // 0: all
 };
 int history(const Session& session, const HistoryOptions& options);
 int show(const Session& session, const std::string& what, const std::string& target);
+int diff(const Session& session, const std::string& from, const std::string& to, const std::string& target);
 int log_of(const Session& session, const std::string& what);
 int verify(const Session& session, const std::string& slot, const std::string& target);
 int health(const Session& session);

@@ -53,7 +53,7 @@ TEST_F(Story, HistoryTellsWhatEachStepDid) {
     EXPECT_TRUE(step["duration_ms"].is_number());
   }
   EXPECT_THAT(names, ::testing::ElementsAre("verify", "fetch", "state-check", "stage", "install", "verify-hooks",
-                                            "check", "switch", "reboot", "health", "confirm"));
+                                            "check", "peripherals", "switch", "reboot", "health", "confirm"));
   ASSERT_EQ(t["hooks"].size(), 4U);
   EXPECT_EQ(t["hooks"][1]["output"], "installing into b\n");
   EXPECT_EQ(t["hooks"][2]["phase"], "pre-switch");
