@@ -113,7 +113,20 @@ class HealthRun {
   }
 
   void program(const std::string& name, const fs::path& path, bool required) {
+    const std::string file(leaf(name));
+    const std::size_t at = file.find('@');
+    const std::string peripheral = at == std::string::npos ? "" : file.substr(0, at);
+    if (!peripheral.empty() && plan_.fitted && !plan_.fitted(peripheral)) {
+      CheckResult skipped;
+      skipped.name = name;
+      skipped.end = CheckEnd::skipped;
+      skipped.text = peripheral + " is not fitted on this node";
+      return add(std::move(skipped), required);
+    }
     HookCall call;
+    std::error_code error;
+    const fs::path credentials = plan_.secrets / peripheral;
+    if (!peripheral.empty() && fs::is_directory(credentials, error)) call.credentials = credentials;
     call.program = path;
     call.directory = path.parent_path();
     call.environment = {{"HC_PHASE", "health"},

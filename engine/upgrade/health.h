@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -51,6 +52,10 @@ struct HealthPlan {
   // so that a check without its x bit is not silently left out.
   std::vector<fs::path> directories;
   std::int64_t timeout_ms = 150'000;  // of each check
+  // A check PERIPHERAL@NAME is skipped where the peripheral is not fitted, and meets its secrets, those of
+  // `secrets`/PERIPHERAL. Null: every one is fitted.
+  std::function<bool(const std::string& peripheral)> fitted = nullptr;
+  fs::path secrets = "/nonexistent";
 
   // Built-in checks by name, see builtin_checks().
   std::vector<std::string> required_builtin;

@@ -1,5 +1,11 @@
 #include "engine/upgrade/hook_calls.h"
 
+#include <pwd.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "engine/base/text.h"
 #include "engine/payload/metadata.h"
 
 namespace hc {
@@ -7,6 +13,27 @@ namespace {
 
 // Where a payload keeps its hooks, below its root.
 std::string hook_directory(const Target& target) { return target.is_os() ? "usr/lib/honeycomb/upgrade" : ""; }
+
+HookNetwork network_of(const PeripheralMetadata& metadata) {
+  switch (metadata.network) {
+    case PeripheralMetadata::Network::open:
+      return HookNetwork::open;
+    case PeripheralMetadata::Network::none:
+      return HookNetwork::none;
+    case PeripheralMetadata::Network::loopback:
+      return HookNetwork::loopback;
+    case PeripheralMetadata::Network::hosts:
+      break;
+  }
+  return HookNetwork::hosts;
+}
+
+void narrow(const PeripheralMetadata& metadata, HookCall& call) {
+  call.user = metadata.user;
+  if (!metadata.devices.empty()) call.devices = metadata.devices;
+  call.network = network_of(metadata);
+  call.hosts = metadata.hosts;
+}
 
 }  // namespace
 
@@ -23,7 +50,7 @@ Result<fs::path> HookBook::directory(const Transaction& t, const HookQuestion& q
   const fs::path work = node_.state / "work";
   const fs::path place = work / std::to_string(t.id);
   HC_TRY(remove_tree(place));
-  HC_TRY(make_dirs(work, 0700));
+  HC_TRY(make_dirs(work, 0711));  // a hook may run as another user
   const Commit commit = HC_TRY(Commit::parse(question.side.commit));
   HC_TRY(repository_.checkout(commit, below, place));
   return place;
@@ -33,6 +60,7 @@ Status HookBook::set_limits(const Transaction& t, const HookQuestion& question, 
   if (t.target.is_os()) return ok;  // an OS payload has no metadata.json: the defaults hold
   const std::string text = HC_TRY(read_file(call.directory / "metadata.json", 1 << 20));
   const PeripheralMetadata metadata = HC_TRY(parse_metadata(text).in("metadata.json"));
+  narrow(metadata, call);
   switch (question.kind) {
     case HookKind::state_check:
       call.retries = metadata.retry_state_check;
@@ -51,6 +79,30 @@ Status HookBook::set_limits(const Transaction& t, const HookQuestion& question, 
   return ok;
 }
 
+// Only root could read them in the first place.
+void HookBook::set_secrets(const Target& target, HookCall& call) const {
+  const fs::path all = node_.etc / "secrets";
+  std::error_code error;
+  if (::geteuid() != 0 || !fs::is_directory(all, error)) return;
+  call.hidden = {all};
+  const fs::path own = all / target.name();
+  if (!target.is_os() && fs::is_directory(own, error)) call.credentials = own;
+}
+
+// Where the hooks of one target keep what they must remember; it is its hooks' own user's.
+Result<fs::path> HookBook::state_directory(const Target& target, const std::string& user) const {
+  fs::path state = node_.state / "state" / target.name();
+  HC_TRY(make_dirs(state, 0755));
+  if (::geteuid() != 0) return state;
+  const passwd* entry = user.empty() ? nullptr : ::getpwnam(user.c_str());
+  if (!user.empty() && entry == nullptr) return state;  // the runner says that there is no such user
+  const uid_t uid = entry != nullptr ? entry->pw_uid : 0;
+  const gid_t gid = entry != nullptr ? entry->pw_gid : 0;
+  if (::lchown(state.c_str(), uid, gid) != 0)
+    return Error::from_errno(errno, "giving " + state.string() + " to " + quote(user.empty() ? "root" : user));
+  return state;
+}
+
 Result<std::optional<HookCall>> HookBook::call(const Transaction& t, const HookQuestion& question) const {
   HookCall call;
   call.directory = HC_TRY(directory(t, question));
@@ -61,8 +113,8 @@ Result<std::optional<HookCall>> HookBook::call(const Transaction& t, const HookQ
   HC_TRY(set_limits(t, question, call));
   if (question.kind == HookKind::state_check) call.final_status = 1;
 
-  const fs::path state = node_.state / "state" / t.target.name();
-  HC_TRY(make_dirs(state, 0755));
+  set_secrets(t.target, call);
+  const fs::path state = HC_TRY(state_directory(t.target, call.user));
   const std::optional<SlotContent> content =
       question.side.slot ? HC_TRY(slots_.content(*question.side.slot)) : std::optional<SlotContent>();
   call.environment = {

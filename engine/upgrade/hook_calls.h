@@ -9,7 +9,7 @@
 namespace hc {
 
 // Finds the hooks of payloads and says how to run them: which program, in which directory, with which environment,
-// limits and retries (from the payload's metadata.json).
+// limits, retries and narrowing (from the payload's metadata.json), and the secrets of its peripheral.
 class HookBook {
  public:
   HookBook(const Node& node, Repository& repository, SlotStore& slots)
@@ -22,6 +22,8 @@ class HookBook {
  private:
   Result<fs::path> directory(const Transaction& t, const HookQuestion& question) const;
   Status set_limits(const Transaction& t, const HookQuestion& question, HookCall& call) const;
+  void set_secrets(const Target& target, HookCall& call) const;
+  Result<fs::path> state_directory(const Target& target, const std::string& user) const;
 
   const Node& node_;
   Repository& repository_;

@@ -372,6 +372,35 @@ TEST_F(Peripheral, ThatWantsARestartIsJudgedAfterIt) {
   EXPECT_EQ(in_use("camera"), "2");
 }
 
+TEST_F(Peripheral, HooksMeetTheirOwnSecretsOnlyAndNobodyReadsThemInTheHistory) {
+  two_devices();
+  const fs::path secrets = "node/ostree/slots/a/etc/honeycomb/secrets";
+  put(secrets / "camera/password", "open-sesame-1\n", 0600);
+  put(secrets / "switch/password", "another-one-2\n", 0600);
+  script(payload("camera", "2"), "hc_install_upgrade.sh",
+         "echo \"login $(cat $HC_CREDENTIALS_DIR/password)\"; ls -A " + (dir_ / secrets).string() +
+             " | wc -l; printf 2 > " + device("camera").string());
+  build_payload("camera-2", 2);
+  const Json t = deploy("camera", "2");
+  EXPECT_EQ(t["hooks"][1]["output"], "login ***\n0\n");
+  EXPECT_THAT(t.dump(), ::testing::Not(HasSubstr("sesame")));
+}
+
+TEST_F(Peripheral, HooksRunAsTheUserThatTheMetadataName) {
+  two_devices();
+  put("device-camera", "1");
+  ASSERT_EQ(run({"sh", "-c", "chmod 777 . && chmod 666 device-camera"}).status, 0);
+  const fs::path root =
+      payload("camera", "2", ", \"user\": \"nobody\", \"network\": \"none\", \"devices\": [\"/dev/null\"]");
+  script(root, "hc_install_upgrade.sh",
+         "id -un; touch $HC_STATE_DIR/mine; [ -e /dev/sda ] || [ -e /dev/vda ] || echo no disks; printf 2 > " +
+             device("camera").string());
+  build_payload(root, 2);
+  const Json t = deploy("camera", "2");
+  EXPECT_EQ(t["outcome"], "confirmed") << t.dump(1);
+  EXPECT_EQ(t["hooks"][1]["output"], "nobody\nno disks\n");
+}
+
 TEST_F(Peripheral, DiffNamesTheFiles) {
   two_devices();
   put(payload("camera", "2") / "extra.conf", "more\n");

@@ -71,6 +71,17 @@ TEST_F(HealthTest, RequiredBlocksAndWantedDoesNot) {
             "the node is not healthy: required/20-b failed (20-b said no (exit status 4): no route to the camera)");
 }
 
+TEST_F(HealthTest, ACheckOfAPeripheralThatIsNotFittedIsSkipped) {
+  check("etc/required/camera@stream", "exit 1");
+  check("etc/required/gauge@level", "exit 0");
+  plan_.fitted = [](const std::string& peripheral) { return peripheral == "gauge"; };
+  const HealthReport report = run();
+  EXPECT_TRUE(report.healthy);
+  EXPECT_THAT(names(report), ElementsAre("required/camera@stream skipped", "required/gauge@level passed"));
+  plan_.fitted = nullptr;
+  EXPECT_FALSE(run().healthy);
+}
+
 TEST_F(HealthTest, KindsOfFailureDiffer) {
   check("etc/required/a-not-executable", "exit 0", 0644);
   check("etc/required/b-crash", "kill -SEGV $$");
