@@ -97,7 +97,12 @@ Result<Credentials> read_credentials(const fs::path& directory) {
   Credentials credentials;
   if (directory.empty()) return credentials;
   std::uint64_t left = kMost;
-  for (const std::string& name : HC_TRY(list_dir(directory).in("its credentials"))) {
+  std::error_code error;
+  if (!fs::is_directory(directory, error)) {
+    return Error(Code::invalid, "its credentials: " + quote(directory.string()) + " is no directory");
+  }
+  const std::vector<std::string> names = HC_TRY(list_dir(directory).in("its credentials"));
+  for (const std::string& name : names) {
     auto content = read_file(directory / name, left);
     if (!content) return std::move(content).error().in("its credentials");
     left -= content->size();

@@ -258,5 +258,64 @@ echo tried
   EXPECT_EQ(rmdir(outside.c_str()), 0);
 }
 
+// The cases HK-1 and HK-2 for a hook whose processes are in a namespace of their own.
+TEST_F(HookNarrowTest, ItsEndIsThatOfAnyHook) {
+  HookResult result = run(without_devices("exit 3"));
+  EXPECT_EQ(result.exit_code, 3);
+  result = run(without_devices("kill -SEGV $$"));
+  EXPECT_EQ(result.signal, SIGSEGV) << result.reason;
+  HookCall call = without_devices("trap '' TERM; echo x > $HC_STATE_DIR/pid; setsid sleep 1000 & sleep 1000");
+  result = run_to_limit(call);
+  EXPECT_EQ(result.end, HookEnd::timed_out);
+  EXPECT_THAT(result.leftovers, Contains(StartsWith("sleep 1000 (pid ")));
+  result = run(without_devices("exec sleep 1000 & while ! grep -q sleep /proc/$!/comm; do :; done; echo $!; exit 0"));
+  EXPECT_TRUE(result.passed());
+  ASSERT_THAT(result.leftovers, ElementsAre(StartsWith("sleep 1000 (pid ")));
+  const std::string& text = result.leftovers[0];
+  EXPECT_NE(kill(std::stoi(text.substr(text.find("pid ") + 4)), 0), 0);
+}
+
+TEST_F(HookNarrowTest, AStopEndsIt) {
+  std::thread stopper([this] {
+    while (state("pid").empty()) usleep(5000);
+    stop_.request();
+  });
+  const HookResult result = run(without_devices("echo $$ > $HC_STATE_DIR/pid; trap '' TERM; sleep 1000; sleep 1000"));
+  stopper.join();
+  EXPECT_EQ(result.end, HookEnd::cancelled);
+}
+
+// HK-7: nothing of it is left when the engine itself is killed, and the next one runs.
+TEST_F(HookNarrowTest, EndsWithAKilledEngine) {
+  const auto before = read_file("/proc/self/mounts");
+  for (const bool confined : {false, true}) {
+    HookCall call = hook(
+        "mount -t tmpfs x /mnt 2>/dev/null; trap '' TERM; readlink /proc/self/ns/mnt > $HC_STATE_DIR/ns\n"
+        "setsid sleep 1000 & sleep 1000");
+    if (confined) call.network = HookNetwork::hosts;
+    const pid_t engine = fork();
+    if (engine == 0) {
+      run(call);
+      _exit(0);
+    }
+    while (state("ns").empty()) usleep(5000);
+    ASSERT_EQ(kill(engine, SIGKILL), 0);
+    ASSERT_EQ(waitpid(engine, nullptr, 0), engine);
+    const auto lives = [this] {
+      for (const fs::directory_entry& process : fs::directory_iterator("/proc")) {
+        std::error_code error;
+        if (fs::read_symlink(process.path() / "ns/mnt", error).string() == state("ns")) return true;
+      }
+      return false;
+    };
+    while (lives()) usleep(5000);
+    ASSERT_TRUE(remove_tree(state_ / "ns"));
+    EXPECT_TRUE(run("exit 0").passed());
+    EXPECT_EQ(*read_file("/proc/self/mounts"), *before);
+  }
+  const auto rooms = list_dir(sockets_);
+  for (const std::string& room : *rooms) ASSERT_TRUE(remove_tree(sockets_ / room));
+}
+
 }  // namespace
 }  // namespace hc

@@ -53,6 +53,7 @@ class ProcessTest : public ::testing::Test {
   // Reaches its time limit after it has written the file `name`, however slow the machine is.
   ProcessEnd run_to_limit(ProcessSpec spec, const std::string& name) {
     for (spec.timeout_ms = 300;; spec.timeout_ms *= 4) {
+      output_.clear();
       ProcessEnd end = run(spec);
       if (!content(name).empty()) return end;
     }
