@@ -48,7 +48,7 @@ Status narrow_to_hosts(Narrowing& narrowing, ProcessLimits& limits) {
     if (addresses.empty()) narrowing.warnings.push_back("the hook cannot reach " + quote(host) + ": it has no address");
     for (const std::string& address : addresses) {
       limits.reach.push_back(*one_address(address));
-      if (address != host) file += address + " " + host + "\n";
+      if (address != host) file.append(address).append(" ").append(host).append("\n");
     }
   }
   if (limits.reach.size() > kMostAddresses) {

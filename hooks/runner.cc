@@ -93,8 +93,8 @@ HookResult HookRun::run() {
 
 void HookRun::open_room() {
   auto room = HookRoom::open(socket_directory(options_.socket_directory));
+  auto socket = room ? InsightSocket::open(room->socket()) : Result<InsightSocket>(room.error());
   if (room) room_ = std::move(room).value();
-  auto socket = room ? InsightSocket::open(room_->socket()) : Result<InsightSocket>(room.error());
   if (socket) {
     socket_ = std::move(socket).value();
   } else {

@@ -55,7 +55,9 @@ class AddressProgram {
   }
   static AddressProgram of_connect6(const std::vector<NetRange>& reach) {
     AddressProgram program(reach);
-    for (int word = 0; word < 4; ++word) program.copy_word(offsetof(bpf_sock_addr, user_ip6) + 4U * word, word);
+    for (std::size_t word = 0; word < 4; ++word) {
+      program.copy_word(offsetof(bpf_sock_addr, user_ip6) + sizeof(std::uint32_t) * word, static_cast<int>(word));
+    }
     program.compare_all(0);
     program.answer(0);
     return program;
@@ -115,7 +117,7 @@ class AddressProgram {
     add(BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_1, BPF_REG_6, 0, 0);
     add(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_2, 0, 0, offset);
     add(BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_3, BPF_REG_10, 0, 0);
-    add(BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_3, 0, 0, static_cast<std::uint32_t>(stack(first_word)));
+    add(BPF_ALU64 | BPF_ADD, BPF_REG_3, 0, 0, static_cast<std::uint32_t>(stack(first_word)));
     add(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_4, 0, 0, static_cast<std::uint32_t>(4 * (4 - first_word)));
     add(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_skb_load_bytes);
     const std::size_t loaded = code_.size();
