@@ -74,6 +74,9 @@ struct HookCall {
 
   // What follows narrows the hook, and everything it starts. All of it holds or the hook does not run: where this
   // machine cannot enforce one, the result is `could_not_run` with a reason that says what is missing. All need root.
+  // With devices or network narrowed it also sees no process but its own, /proc and /sys are read-only, of /run it has
+  // only its own directory, lock and udev, and as root it keeps no capability that could undo any of this: it cannot
+  // mount. Its state directory must then lie elsewhere than in /run.
 
   // Whom it runs as, with that user's groups and HOME; empty: as we do. Nothing that it starts can gain rights again.
   // What it is to write to (its state directory) must be that user's already.

@@ -96,7 +96,7 @@ std::string why_not_executed(const std::string& program, int error, bool as_othe
 class Run {
  public:
   Run(const ProcessSpec& spec, const ProcessWatch& watch, const StopToken& stop)
-      : spec_(spec), watch_(watch), stop_(stop) {}
+      : spec_(spec), watch_(watch), stop_(stop), limits_(spec.limits) {}
 
   ProcessEnd run() {
     if (stop_.requested()) {
@@ -134,6 +134,7 @@ class Run {
   const ProcessSpec& spec_;
   const ProcessWatch& watch_;
   const StopToken& stop_;
+  ProcessLimits limits_;
   ProcessEnd end_;
   bool decided_ = false;  // end_ says how it ended
   bool hangs_ = false;    // something outlived SIGKILL, and the guard waits for it
@@ -159,19 +160,23 @@ std::vector<char*> pointers(const std::vector<std::string>& strings) {
 }
 
 bool Run::can_be_limited() {
-  const ProcessLimits& limits = spec_.limits;
   end_.value = EPERM;
-  if (limits.any() && (geteuid() != 0 || !spec_.own_mounts)) {
+  if (limits_.any() && (geteuid() != 0 || !spec_.own_mounts)) {
     end_.reason = "what its payload narrows can be enforced by root only";
     return false;
   }
-  if (limits.network != ProcessLimits::Network::filtered) return true;
+  if (limits_.confined()) {
+    const auto mounts = other_kernel_mounts();
+    if (!mounts) return refuse(EIO, "looking for mounts to be hidden from it: " + mounts.error().text());
+    limits_.hidden.insert(limits_.hidden.end(), mounts->begin(), mounts->end());
+  }
+  if (limits_.network != ProcessLimits::Network::filtered) return true;
   const UniqueFd group = cgroup_.open_directory();
   if (!group) {
     end_.reason = "its network cannot be narrowed: there is no cgroup of version 2 that we may use";
     return false;
   }
-  const Status limited = limit_network(group.get(), limits.reach);
+  const Status limited = limit_network(group.get(), limits_.reach);
   if (!limited) end_.reason = "its network cannot be narrowed: " + limited.error().text();
   return static_cast<bool>(limited);
 }
@@ -200,7 +205,7 @@ bool Run::start() {
   plan.directory = spec_.directory.c_str();
   plan.read_only = bound.data();
   plan.own_mounts = spec_.own_mounts;
-  plan.limits = &spec_.limits;
+  plan.limits = &limits_;
   plan.grace_ms = spec_.grace_ms;
   plan.null_fd = null.get();
   plan.output_fd = output->theirs.get();
@@ -210,8 +215,7 @@ bool Run::start() {
   plan.cgroup_kill_fd = cgroup_.kill_fd();
   plan.table = &table_;
   fork_guard(plan);
-  if (guard_ < 0)
-    return refuse(errno, spec_.limits.confined() ? "no processes of its own for it" : "no process for it");
+  if (guard_ < 0) return refuse(errno, limits_.confined() ? "no processes of its own for it" : "no process for it");
   control_ = std::move(control->ours);
   output_ = std::move(output->ours);
   errors_ = std::move(errors->ours);
@@ -224,8 +228,7 @@ void Run::fork_guard(const GuardPlan& plan) {
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);  // the guard must not run our handlers, nor die of our Ctrl-C
   // Confined, the guard is the first process of a namespace: the child then sees no other process than its own.
-  guard_ =
-      spec_.limits.confined() ? static_cast<pid_t>(syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, 0, 0, 0, 0)) : fork();
+  guard_ = limits_.confined() ? static_cast<pid_t>(syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, 0, 0, 0, 0)) : fork();
   if (guard_ == 0) guard_main(plan);
   const int error = errno;
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
@@ -276,7 +279,7 @@ void Run::hear_guard() {
     return;
   }
   // In a namespace of its own it has another number here; there it ends with its guard.
-  if (report.kind == GuardReport::Kind::main_started && !spec_.limits.confined()) main_ = report.value;
+  if (report.kind == GuardReport::Kind::main_started && !limits_.confined()) main_ = report.value;
   if (decided_ || report.kind == GuardReport::Kind::main_started) return;
   decided_ = true;
   if (report.kind == GuardReport::Kind::setup_failed) {
@@ -295,7 +298,7 @@ void Run::hear_guard() {
         refuse(report.value, "its directory " + quote(spec_.directory.string()));
         break;
       case GuardReport::Stage::execute:
-        end_.reason = why_not_executed(program_, report.value, spec_.limits.user.has_value());
+        end_.reason = why_not_executed(program_, report.value, limits_.user.has_value());
         break;
     }
     return;

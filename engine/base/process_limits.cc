@@ -203,6 +203,20 @@ bool become(const ProcessUser& user) {
          syscall(kGid, user.gid, user.gid, user.gid) == 0 && syscall(kUid, user.uid, user.uid, user.uid) == 0;
 }
 
+// What the kernel wrote with `\\040` for a blank and the like.
+std::string without_escapes(const std::string& text) {
+  std::string plain;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    if (text[at] != '\\' || at + 3 >= text.size()) {
+      plain += text[at];
+      continue;
+    }
+    plain += static_cast<char>((text[at + 1] - '0') * 64 + (text[at + 2] - '0') * 8 + (text[at + 3] - '0'));
+    at += 3;
+  }
+  return plain;
+}
+
 }  // namespace
 
 const char* enter_limits(const ProcessLimits& limits) {
@@ -260,6 +274,29 @@ Result<ProcessUser> find_user(const std::string& name) {
   }
   user.groups.resize(static_cast<std::size_t>(count));
   return user;
+}
+
+Result<std::vector<std::string>> other_kernel_mounts() {
+  constexpr std::array kTypes = {"proc",    "sysfs",      "cgroup", "cgroup2",  "devtmpfs", "debugfs",
+                                 "tracefs", "securityfs", "bpf",    "configfs", "efivarfs"};
+  constexpr std::array kKnown = {"/proc", "/sys", "/dev"};
+  std::vector<std::string> others;
+  const std::string mounts = HC_TRY(read_file("/proc/self/mountinfo"));
+  for (const std::string& line : split(mounts, '\n')) {
+    const std::vector<std::string> fields = split(line, ' ');
+    const auto dash = std::find(fields.begin(), fields.end(), "-");
+    if (fields.size() < 5 || fields.end() - dash < 2) continue;
+    const fs::path place = without_escapes(fields[4]);
+    const bool known = std::any_of(kKnown.begin(), kKnown.end(), [&place](const char* directory) {
+      return place == directory || place.string().starts_with(std::string(directory) + "/");
+    });
+    std::error_code error;
+    if (!known && std::find(kTypes.begin(), kTypes.end(), *(dash + 1)) != kTypes.end() &&
+        fs::is_directory(place, error)) {
+      others.push_back(place.string());
+    }
+  }
+  return others;
 }
 
 Result<ProcessLimits::Device> find_device(const std::string& path) {

@@ -56,6 +56,10 @@ struct ProcessLimits {
 // where it does not exist.
 Result<ProcessLimits::Device> find_device(const std::string& path);
 
+// Where the kernel's own file systems (proc, sysfs, cgroup, devtmpfs, ...) are mounted besides /proc, /sys and /dev, as
+// in a chroot: to be hidden from who is confined. Fails where that cannot be known.
+Result<std::vector<std::string>> other_kernel_mounts();
+
 // The two parts below run between fork and exec, and allocate nothing. Each returns what could not be done, with errno,
 // or null.
 

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <linux/capability.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -30,6 +32,17 @@ using ::testing::Not;
 using ::testing::StartsWith;
 
 constexpr uid_t kNobody = 65534;
+
+struct Mounted {
+  Mounted(const char* type, fs::path where) : place(std::move(where)) {
+    EXPECT_EQ(mount(type, place.c_str(), type, 0, nullptr), 0);
+  }
+  ~Mounted() { EXPECT_EQ(umount2(place.c_str(), MNT_DETACH), 0); }
+  Mounted(const Mounted&) = delete;
+  Mounted& operator=(const Mounted&) = delete;
+
+  const fs::path place;
+};
 
 class HookNarrowTest : public HookInFolder {
  protected:
@@ -199,8 +212,9 @@ attempt ls /proc/1/root/
 attempt readlink /proc/1/fd/0
 attempt cat /proc/1/environ
 attempt head -c 1 /proc/1/mem
-attempt kill -0 $OUTSIDE
-attempt test -e /proc/$OUTSIDE
+attempt grep -q 1 "$HC_STATE_DIR/a chroot/proc/1/stat"
+attempt test -e "$HC_STATE_DIR/a chroot/sys/kernel"
+attempt sh -c 'grep -s integration /proc/[0-9]*/comm'
 attempt sh -c 'echo 0 > /sys/fs/cgroup/cgroup.procs || echo 0 > /sys/fs/cgroup/unified/cgroup.procs'
 attempt sh -c 'echo x > /proc/sys/kernel/core_pattern'
 attempt sh -c 'echo x > /proc/sysrq-trigger'
@@ -212,6 +226,14 @@ attempt capsh --has-b=cap_dac_read_search
 attempt python3 -c "$GRAB"
 echo tried
 )END";
+  // As where somebody works in a chroot.
+  const fs::path chroot = state_ / "a chroot";
+  ASSERT_TRUE(make_dirs(chroot / "proc"));
+  ASSERT_TRUE(make_dirs(chroot / "sys"));
+  ASSERT_EQ(unshare(CLONE_NEWNS), 0);
+  ASSERT_EQ(mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
+  const Mounted proc("proc", chroot / "proc");
+  const Mounted sys("sysfs", chroot / "sys");
   const fs::path outside = "/run/hc-test-outside";
   ASSERT_TRUE(make_dirs(outside));
   // Root puts off its capabilities and so is the equal of any process without; what it opens then stays open.
@@ -248,7 +270,6 @@ echo tried
     ASSERT_EQ(chmod((payload_ / "tries.sh").c_str(), 0755), 0);
     if (network == HookNetwork::open) call.program = payload_ / "tries.sh";
     call.network = network;
-    call.environment["OUTSIDE"] = std::to_string(getpid());
     call.environment["GRAB"] = grab;
     const HookResult result = run(call);
     EXPECT_TRUE(result.passed()) << result.reason << result.output;
