@@ -1,6 +1,7 @@
 #include "engine/upgrade/advance.h"
 
 #include "engine/base/log.h"
+#include "engine/upgrade/carried.h"
 #include "engine/upgrade/degraded.h"
 #include "engine/upgrade/events.h"
 #include "engine/upgrade/history.h"
@@ -153,6 +154,7 @@ Status finish(Transaction& t, Machine& m) {
   HC_TRY(save(t, m));
   const bool confirmed = t.outcome == Outcome::confirmed;
   if (confirmed) HC_TRY(m.source.keep(t));
+  if (confirmed) HC_TRY(end_carried(t, m));
   const auto pending = tidy(m, t);
   if (!pending) t.notes.push_back("clean-up pending: " + pending.error().text());
   if (pending) {

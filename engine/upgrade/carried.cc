@@ -1,6 +1,5 @@
 #include "engine/upgrade/carried.h"
 
-#include "engine/base/log.h"
 #include "engine/upgrade/advance.h"
 #include "engine/upgrade/run_hook.h"
 
@@ -85,18 +84,21 @@ Status verify_carried(Transaction& os, Machine& m, const StopToken& stop) {
   return ok;
 }
 
-void confirm_carried(Transaction& os, Machine& m) {
+Status end_carried(Transaction& os, Machine& m) {
   const StopToken never;
   OsJournal journal(m.records, os);
   for (Transaction& t : os.carried) {
     if (t.ended()) continue;
-    auto own = m.machine_of(t.target, journal);
-    const Result<Ended> end = own ? advance(t, *own.operator->(), never) : Result<Ended>(own.error());
-    const std::string why = !end ? end.error().text() : (t.failure ? t.failure->text : "");
-    if (why.empty()) continue;
-    os.notes.push_back(title(t) + " could not be confirmed: " + why);
-    log(Level::warning, os.label() + ": " + os.notes.back());
+    // Their switch was made before that of the OS: nothing is left but to write it down.
+    if (t.direction == Direction::forward) {
+      t.direction = Direction::done;
+      t.outcome = Outcome::confirmed;
+      t.steps.push_back({t.step, "run", "ok", m.clock.wall_seconds(), 0, ""});
+    }
+    Machine own = HC_TRY(m.machine_of(t.target, journal));
+    HC_TRY(advance(t, own, never).in(title(t)));
   }
+  return ok;
 }
 
 }  // namespace hc

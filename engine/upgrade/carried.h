@@ -14,7 +14,8 @@ Result<Next> undo_carried(Transaction& os, Machine& m, const StopToken& stop);
 // After the boot: the verify hook of each once more, HC_PHASE=post-boot.
 Status verify_carried(Transaction& os, Machine& m, const StopToken& stop);
 
-// The OS is confirmed, so they are. What goes wrong here is no reason to give up the OS: it becomes a note.
-void confirm_carried(Transaction& os, Machine& m);
+// The OS is confirmed, so they are: ends each of them. A part of the end of the OS's own transaction, and repeated with
+// it until all is on the disk.
+Status end_carried(Transaction& os, Machine& m);
 
 }  // namespace hc

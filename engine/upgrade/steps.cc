@@ -195,7 +195,6 @@ Result<Next> run_confirm(Transaction& t, Machine& m, const StopToken& /*stop*/) 
   if (m.held) return Next::later;
   HC_TRY(still_on_trial(t, m));
   HC_TRY(m.choice.confirm(*t.to.slot));
-  confirm_carried(t, m);
   return Next::go_on;
 }
 

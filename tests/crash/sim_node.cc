@@ -51,9 +51,10 @@ Signed make_signed(const Target& target) {
 }
 
 const Signed& signed_payload(const Target& target) {
-  static const Signed os = make_signed(Target::os());
-  static const Signed camera = make_signed(must(Target::parse("ptz-camera")));
-  return target.is_os() ? os : camera;
+  static std::map<std::string, Signed> made;
+  auto it = made.find(target.name());
+  if (it == made.end()) it = made.emplace(target.name(), make_signed(target)).first;
+  return it->second;
 }
 
 // The commit that a version of the simulation stands for.
@@ -69,12 +70,12 @@ class SimRecords final : public Records {
   explicit SimRecords(SimNode& node) : node_(node) {}
   Result<std::optional<Json>> read(const std::string& name) override {
     const auto it = node_.records_.find(name);
-    return it == node_.records_.end() ? std::optional<Json>() : std::optional(it->second);
+    // Through text, as on a disk: what does not survive that must not be relied on.
+    if (it == node_.records_.end()) return std::optional<Json>();
+    return std::optional(must(parse_json(it->second.dump())));
   }
   Status write(const std::string& name, const Json& document) override {
-    // Through text, as on a disk: what does not survive that must not be relied on.
-    Json read_back = must(parse_json(dump_json(document)));
-    return node_.write([&] { node_.records_[name] = read_back; });
+    return node_.write([&] { node_.records_[name] = document; });
   }
   Status remove(const std::string& name) override {
     return node_.write([&] { node_.records_.erase(name); });
@@ -92,14 +93,14 @@ class SimRecords final : public Records {
 
 class SimSlots final : public SlotStore {
  public:
-  explicit SimSlots(SimNode& node) : node_(node) {}
+  SimSlots(SimNode& node, SimTarget& on) : node_(node), on_(on) {}
 
   Result<std::optional<SlotContent>> content(Slot slot) override {
-    const std::optional<std::string>& id = node_.slots_[index_of(slot)];
+    const std::optional<std::string>& id = on_.slots[index_of(slot)];
     if (!id) return std::optional<SlotContent>();
-    const std::string version = node_.installations_.at(*id);
-    return std::optional(SlotContent{*id, must(Commit::parse(commit_hex(node_.world_.target, version))), version,
-                                     fs::path("/sim") / *id, 0});
+    const std::string version = on_.installations.at(*id);
+    return std::optional(
+        SlotContent{*id, must(Commit::parse(commit_hex(on_.target, version))), version, fs::path("/sim") / *id, 0});
   }
   Result<SlotSpace> space_for(const VerifiedPayload& /*payload*/) override { return SlotSpace{}; }
   Result<std::vector<std::string>> rehearse(Slot /*slot*/, const VerifiedPayload& /*payload*/) override {
@@ -109,11 +110,11 @@ class SimSlots final : public SlotStore {
   Result<SlotContent> stage(Slot slot, const VerifiedPayload& /*payload*/, const ProgressFn& /*progress*/,
                             const StopToken& /*stop*/) override {
     HC_TRY(sweep());
-    const std::string id = "i" + std::to_string(node_.next_serial_++);
-    HC_TRY(node_.write([&] { node_.installations_[id] = "partial"; }));
-    HC_TRY(node_.write([&] { node_.installations_[id] = "new"; }));
-    if (!node_.held_) HC_TRY(node_.write([&] { node_.held_ = node_.slots_[index_of(slot)].value_or(""); }));
-    HC_TRY(node_.write([&] { node_.slots_[index_of(slot)] = id; }));
+    const std::string id = "i" + std::to_string(on_.next_serial++);
+    HC_TRY(node_.write([&] { on_.installations[id] = "partial"; }));
+    HC_TRY(node_.write([&] { on_.installations[id] = "new"; }));
+    if (!on_.held) HC_TRY(node_.write([&] { on_.held = on_.slots[index_of(slot)].value_or(""); }));
+    HC_TRY(node_.write([&] { on_.slots[index_of(slot)] = id; }));
     HC_TRY(sweep());
     const std::optional<SlotContent> staged = HC_TRY(content(slot));
     return *staged;
@@ -124,30 +125,30 @@ class SimSlots final : public SlotStore {
     return Error(Code::io, "the slot does not hold the commit");
   }
   Status restore(Slot slot, const std::optional<std::string>& id) override {
-    HC_TRY(node_.write([&] { node_.slots_[index_of(slot)] = id; }));
-    HC_TRY(node_.write([&] { node_.held_.reset(); }));
+    HC_TRY(node_.write([&] { on_.slots[index_of(slot)] = id; }));
+    HC_TRY(node_.write([&] { on_.held.reset(); }));
     return sweep();
   }
   Result<std::vector<std::string>> release() override {
-    if (node_.held_) HC_TRY(node_.write([&] { node_.held_.reset(); }));
+    if (on_.held) HC_TRY(node_.write([&] { on_.held.reset(); }));
     HC_TRY(sweep());
     return std::vector<std::string>();
   }
 
  private:
   Status sweep() {
-    const std::set<std::string> wanted = {node_.slots_[0].value_or(""), node_.slots_[1].value_or(""),
-                                          node_.held_.value_or("")};
+    const std::set<std::string> wanted = {on_.slots[0].value_or(""), on_.slots[1].value_or(""), on_.held.value_or("")};
     std::vector<std::string> garbage;
-    for (const auto& [id, version] : node_.installations_)
+    for (const auto& [id, version] : on_.installations)
       if (!wanted.contains(id)) garbage.push_back(id);
     for (const std::string& id : garbage) {
-      if (id == node_.running_) node_.broken_ = "the system that runs was removed";
-      HC_TRY(node_.write([&] { node_.installations_.erase(id); }));
+      if (on_.target.is_os() && id == node_.running_) node_.broken_ = "the system that runs was removed";
+      HC_TRY(node_.write([&] { on_.installations.erase(id); }));
     }
     return ok;
   }
   SimNode& node_;
+  SimTarget& on_;
 };
 
 // The bootloader's environment as the engine writes it; the firmware's own writes are not interrupted.
@@ -182,46 +183,48 @@ class SimBoot final : public BootControl {
 
 class SimLink final : public Switch {
  public:
-  explicit SimLink(SimNode& node) : node_(node) {}
-  Result<std::optional<Slot>> confirmed() override { return node_.active_; }
+  SimLink(SimNode& node, SimTarget& on) : node_(node), on_(on) {}
+  Result<std::optional<Slot>> confirmed() override { return on_.active; }
   Result<std::optional<Slot>> trial() override { return std::optional<Slot>(); }
   Status arm(Slot to) override { return back(to); }
   Status confirm(Slot to) override { return back(to); }
   Status back(std::optional<Slot> from) override {
-    return node_.write([&] { node_.active_ = from; });
+    return node_.write([&] { on_.active = from; });
   }
 
  private:
   SimNode& node_;
+  SimTarget& on_;
 };
 
 class SimSource final : public PayloadSource {
  public:
-  explicit SimSource(SimNode& node) : node_(node) {}
+  SimSource(SimNode& node, SimTarget& on) : node_(node), on_(on) {}
   Result<Verdict> verify(const Transaction& t, const StopToken& /*stop*/) override {
     const Signed& payload = signed_payload(t.target);
-    HC_TRY(node_.write([&] { node_.refs_["pending"] = true; }));
+    HC_TRY(node_.write([&] { on_.refs["pending"] = true; }));
     return TrustPolicy(payload.keyring, {}).verify(payload.commit, payload.object.bytes, payload.object.detached);
   }
   Status fetch(const Transaction& /*t*/, const VerifiedPayload& /*payload*/, const ProgressFn& /*progress*/,
                const StopToken& /*stop*/) override {
-    return node_.write([&] { node_.refs_["content"] = true; });
+    return node_.write([&] { on_.refs["content"] = true; });
   }
   Status keep(const Transaction& t) override {
-    HC_TRY(node_.write([&] { node_.refs_["kept"] = true; }));
+    HC_TRY(node_.write([&] { on_.refs["kept"] = true; }));
     return drop(t);
   }
   Status drop(const Transaction& /*t*/) override {
-    return node_.write([&] { node_.refs_.erase("pending"); });
+    return node_.write([&] { on_.refs.erase("pending"); });
   }
 
  private:
   SimNode& node_;
+  SimTarget& on_;
 };
 
 class SimHooks final : public HookRunner {
  public:
-  explicit SimHooks(SimNode& node) : node_(node) {}
+  SimHooks(SimNode& node, SimTarget& on) : node_(node), on_(on) {}
   HookResult run(const HookCall& call, const HookListener& /*listener*/, const StopToken& /*stop*/) override {
     const std::string version = call.environment.at("VERSION");
     const std::string hook = call.program.filename().string();
@@ -236,16 +239,17 @@ class SimHooks final : public HookRunner {
 
  private:
   bool passes(const std::string& hook, const std::string& version, bool back) {
-    if (hook == file_name(HookKind::state_check)) return node_.world_.needed;
+    if (hook == file_name(HookKind::state_check)) return on_.behaviour.needed;
     if (hook == file_name(HookKind::verify)) {
-      if (!node_.world_.target.is_os() && node_.device_ != version) return false;
-      return back || node_.world_.verify_passes;
+      if (!on_.target.is_os() && on_.device != version) return false;
+      return back || on_.behaviour.verify_passes;
     }
-    if (!node_.write([&] { node_.device_ = "half"; })) return false;
-    if (!back && !node_.world_.install_passes) return false;
-    return bool(node_.write([&] { node_.device_ = version; }));
+    if (!node_.write([&] { on_.device = "half"; })) return false;
+    if (!back && !on_.behaviour.install_passes) return false;
+    return bool(node_.write([&] { on_.device = version; }));
   }
   SimNode& node_;
+  SimTarget& on_;
 };
 
 namespace {
@@ -260,15 +264,19 @@ class SimClock final : public Clock {
 }  // namespace
 
 SimNode::SimNode(World world) : world_(std::move(world)) {
-  installations_ = {{"first", "old"}, {"second", "older"}};
-  slots_ = {"first", "second"};
+  own_.target = world_.target;
+  own_.behaviour = {"", world_.install_passes, world_.verify_passes, world_.needed, false};
+  for (const Device& device : world_.carried) {
+    SimTarget on;
+    on.target = must(Target::parse(device.name));
+    on.behaviour = device;
+    carried_.push_back(std::move(on));
+  }
   for (const Slot slot : {Slot::a, Slot::b}) {
     const Status installed =
         flash_.install_entry(slot, {"title", "/vmlinuz", "", "ostree=/ostree/slots/" + std::string(name(slot))});
     if (!installed) throw std::runtime_error(installed.error().text());
   }
-  active_ = Slot::a;
-  device_ = "old";
 }
 SimNode::~SimNode() = default;
 
@@ -288,13 +296,15 @@ Status SimNode::write(const std::function<void()>& change) {
 // The firmware starts slots until one comes up; a kernel that hangs is reset by the watchdog.
 void SimNode::power_on() {
   ++boots_;
+  for (SimTarget& on : carried_)
+    if (on.behaviour.forgets && boots_ > 1 && on.device == "new") on.device = "factory";
   booted_.reset();
   running_.clear();
   for (int tries = 0; tries < 20; ++tries) {
     const auto choice = flash_.boot();
     if (!choice) return;
-    const std::optional<std::string>& id = slots_[index_of(choice->slot)];
-    const bool complete = id && installations_.contains(*id) && installations_.at(*id) != "partial";
+    const std::optional<std::string>& id = own_.slots[index_of(choice->slot)];
+    const bool complete = id && own_.installations.contains(*id) && own_.installations.at(*id) != "partial";
     const bool on_trial = choice->slot == Slot::b;
     if (!complete || (on_trial && !world_.boots)) continue;
     booted_ = choice->slot;
@@ -303,65 +313,110 @@ void SimNode::power_on() {
   }
 }
 
+namespace {
+
+// The parts of one target, made anew at each start.
+struct SimParts {
+  SimParts(SimNode& node, SimTarget& on)
+      : target(on), slots(node, on), link(node, on), source(node, on), hooks(node, on) {}
+
+  SimTarget& target;
+  SimSlots slots;
+  SimLink link;
+  SimSource source;
+  SimHooks hooks;
+};
+
+Result<std::optional<HookCall>> hook_call(const Transaction& /*t*/, const HookQuestion& question) {
+  if (question.kind == HookKind::rollback) return std::optional<HookCall>();
+  HookCall call;
+  call.program = fs::path("/sim") / file_name(question.kind);
+  call.environment = {{"VERSION", question.side.version}, {"PHASE", question.phase}};
+  return std::optional(call);
+}
+
+}  // namespace
+
+Transaction SimNode::new_transaction(const SimTarget& on, TransactionKind kind) const {
+  Transaction t;
+  t.id = 1;
+  t.kind = kind;
+  t.target = on.target;
+  t.from = {Slot::a, commit_hex(on.target, "old"), "old", 1};
+  t.to = {Slot::b, commit_hex(on.target, "new"), "new", 2};
+  if (kind == TransactionKind::rollback) t.to = {Slot::b, commit_hex(on.target, "older"), "older", 0};
+  t.replaced = "second";
+  t.step = std::string(first_step(kind, on.target));
+  t.boot_id = "boot-" + std::to_string(boots_);
+  return t;
+}
+
 bool SimNode::live(std::vector<Fault> faults) {
   faults_ = std::move(faults);
   SimRecords records(*this);
-  SimSlots slots(*this);
   SimBoot boot(*this);
   OsSwitch os_switch(boot, world_.tries);
-  SimLink link(*this);
-  SimSource source(*this);
-  SimHooks hooks(*this);
   SimClock clock;
+  SimParts own(*this, own_);
+  std::map<std::string, SimParts> parts;
+  for (SimTarget& on : carried_) parts.try_emplace(on.target.name(), *this, on);
   bool asked = false;
   for (int start = 0; start < 40; ++start) {
     power_on();
     if (world_.target.is_os() && !booted_) return true;  // violation() says so
-    Machine machine{source,
-                    slots,
-                    world_.target.is_os() ? static_cast<Switch&>(os_switch) : link,
-                    hooks,
-                    records,
-                    clock,
-                    BootNow{"boot-" + std::to_string(boots_), booted_},
-                    Listener{},
-                    nullptr,
-                    nullptr,
-                    std::nullopt};
-    machine.hook_call = [](const Transaction&, const HookQuestion& question) -> Result<std::optional<HookCall>> {
-      if (question.kind == HookKind::rollback) return std::optional<HookCall>();
-      HookCall call;
-      call.program = fs::path("/sim") / file_name(question.kind);
-      call.environment = {{"VERSION", question.side.version}, {"PHASE", question.phase}};
-      return std::optional(call);
+    const auto machine_on = [&](SimParts& on, Records& journal) {
+      Switch& choice = on.target.target.is_os() ? static_cast<Switch&>(os_switch) : on.link;
+      Machine machine{on.source,
+                      on.slots,
+                      choice,
+                      on.hooks,
+                      journal,
+                      clock,
+                      BootNow{"boot-" + std::to_string(boots_), booted_},
+                      Listener{},
+                      nullptr,
+                      nullptr,
+                      std::nullopt};
+      machine.hook_call = hook_call;
+      machine.health = [this](const Transaction&, const StopToken&) {
+        HealthReport report;
+        report.healthy = booted_ != Slot::b || world_.healthy;
+        report.why = report.healthy ? "" : "a required check failed";
+        return report;
+      };
+      return machine;
     };
-    machine.health = [this](const Transaction&, const StopToken&) {
-      HealthReport report;
-      report.healthy = booted_ != Slot::b || world_.healthy;
-      report.why = report.healthy ? "" : "a required check failed";
-      return report;
-    };
+    Machine machine = machine_on(own, records);
+    if (world_.target.is_os()) {
+      machine.carried = [this](Transaction& os, const VerifiedPayload&) -> Result<std::vector<Transaction>> {
+        std::vector<Transaction> all;
+        for (const SimTarget& on : carried_) {
+          all.push_back(new_transaction(on, TransactionKind::deploy));
+          all.back().part_of = os.id;
+        }
+        return all;
+      };
+      machine.machine_of = [&](const Target& target, Records& journal) -> Result<Machine> {
+        return machine_on(parts.at(target.name()), journal);
+      };
+    }
     try {
       std::optional<Transaction> t = must(read_journal(records));
       if (!t && asked) {
-        Transaction last;
-        last.target = world_.target;
-        if (tidy(machine, last)) return true;
+        bool tidied = true;
+        const auto tidy_one = [&](SimParts& on) {
+          Machine its = machine_on(on, records);
+          Transaction last;
+          last.target = on.target.target;
+          tidied = bool(tidy(its, last)) && tidied;
+        };
+        tidy_one(own);
+        for (auto& [name, on] : parts) tidy_one(on);
+        if (tidied) return true;
         continue;
       }
-      if (!t) {
-        asked = true;
-        t.emplace();
-        t->id = 1;
-        t->kind = world_.kind;
-        t->target = world_.target;
-        t->from = {Slot::a, commit_hex(world_.target, "old"), "old", 1};
-        t->to = {Slot::b, commit_hex(world_.target, "new"), "new", 2};
-        if (world_.kind == TransactionKind::rollback) t->to = {Slot::b, commit_hex(world_.target, "older"), "older", 0};
-        t->replaced = "second";
-        t->step = std::string(first_step(t->kind, t->target));
-        t->boot_id = machine.now.boot_id;
-      }
+      if (!t) t = new_transaction(own_, world_.kind);
+      asked = true;
       const StopToken never;
       if (!advance(*t, machine, never)) continue;
     } catch (const PowerCut&) {
@@ -370,15 +425,24 @@ bool SimNode::live(std::vector<Fault> faults) {
   return false;
 }
 
-bool SimNode::end_is_new() const {
-  if (!world_.target.is_os()) return active_ == Slot::b;
+bool SimNode::end_is_new(const SimTarget& on) const {
+  if (!on.target.is_os()) return on.active == Slot::b;
   return const_cast<FakeBootControl&>(flash_).state()->confirmed == Slot::b;
 }
 
-std::optional<Outcome> SimNode::outcome() const {
-  const auto it = records_.find("history/00000001");
+std::optional<Outcome> SimNode::outcome() const { return outcome_of(1); }
+
+std::optional<Outcome> SimNode::outcome_of(std::uint64_t id) const {
+  const auto it = records_.find("history/0000000" + std::to_string(id));
   if (it == records_.end()) return std::nullopt;
   return must(transaction_from(it->second)).outcome;
+}
+
+bool SimNode::cut_off_a_hook() const {
+  const auto it = records_.find("history/00000001");
+  if (it == records_.end()) return false;
+  const Transaction t = must(transaction_from(it->second));
+  return t.failure && t.failure->text.find("install hook was cut off") != std::string::npos;
 }
 
 std::string SimNode::violation() const {
@@ -389,25 +453,49 @@ std::string SimNode::violation() const {
   if (records_.contains("transaction")) return "the journal was left behind";
   if (os && flash.trial) return "a trial was left armed";
   if (os && booted_ != flash.confirmed) return "the node does not run its confirmed slot";
-  if (!slots_[0] || installations_.at(*slots_[0]) != "old") return "the old version is gone";
-  if (installations_.size() != 2) return std::to_string(installations_.size()) + " installations are on the disk";
-  if (held_) return "the replaced installation is still held";
-  if (refs_.contains("pending")) return "the pending ref was left behind";
+  const std::string own = violation_of(own_, outcome());
+  if (!own.empty()) return own;
+  std::uint64_t id = 1;
+  for (const SimTarget& on : carried_) {
+    const std::string text = violation_of(on, outcome_of(++id));
+    if (!text.empty()) return on.target.name() + ": " + text;
+    // One transaction: what the OS brings is there with it, and only with it.
+    const bool wanted = end_is_new(own_) && on.behaviour.needed;
+    if (wanted != end_is_new(on)) return on.target.name() + " is not at the version of the OS";
+    if (!records_.contains("degraded/" + on.target.name())) continue;
+    return on.target.name() + " is called degraded";
+  }
+  return "";
+}
 
-  const bool is_new = end_is_new();
-  const std::string target_version = world_.kind == TransactionKind::rollback ? "older" : (is_new ? "new" : "older");
-  if (!slots_[1] || installations_.at(*slots_[1]) != target_version) return "slot b does not hold " + target_version;
-  if (!is_new && *slots_[1] != "second") return "slot b is not what it was";
-  if (!os && device_ != (is_new ? target_version : "old")) return "the device is set to " + device_;
-  if (is_new != (outcome() == Outcome::confirmed)) return "the history tells another end";
+std::string SimNode::violation_of(const SimTarget& on, std::optional<Outcome> ended) const {
+  const bool os = on.target.is_os();
+  if (!on.slots[0] || on.installations.at(*on.slots[0]) != "old") return "the old version is gone";
+  if (on.installations.size() != 2) return std::to_string(on.installations.size()) + " installations are on the disk";
+  if (on.held) return "the replaced installation is still held";
+  if (on.refs.contains("pending")) return "the pending ref was left behind";
+
+  const bool is_new = end_is_new(on);
+  const bool rolled_back = &on == &own_ && world_.kind == TransactionKind::rollback;
+  const std::string target_version = rolled_back ? "older" : (is_new ? "new" : "older");
+  if (!on.slots[1] || on.installations.at(*on.slots[1]) != target_version)
+    return "slot b does not hold " + target_version;
+  if (!is_new && *on.slots[1] != "second") return "slot b is not what it was";
+  if (!os && on.device != (is_new ? target_version : "old")) return "the device is set to " + on.device;
+  if (is_new != (ended == Outcome::confirmed)) return "the history tells another end";
   return "";
 }
 
 std::string SimNode::picture() const {
-  std::string text = "device=" + device_;
-  for (const auto& id : slots_) text += " slot=" + (id ? *id + ":" + installations_.at(*id) : std::string("-"));
-  text += " outcome=" + std::string(outcome() ? name(*outcome()) : "none");
-  return text;
+  std::string text;
+  const auto add = [&](const SimTarget& on) {
+    text += on.target.name() + " device=" + on.device;
+    for (const auto& id : on.slots) text += " slot=" + (id ? *id + ":" + on.installations.at(*id) : std::string("-"));
+    text += "; ";
+  };
+  add(own_);
+  for (const SimTarget& on : carried_) add(on);
+  return text + "outcome=" + std::string(outcome() ? name(*outcome()) : "none");
 }
 
 }  // namespace hc::sim

@@ -29,6 +29,15 @@ struct Fault {
   FaultKind kind = FaultKind::cut_before;
 };
 
+// What a device on the wire does with the new version.
+struct Device {
+  std::string name;
+  bool install_passes = true;
+  bool verify_passes = true;
+  bool needed = true;    // the state check does not say "already there"
+  bool forgets = false;  // a restart of the node sets it to "factory"
+};
+
 // What the new version is like.
 struct World {
   Target target = Target::os();
@@ -37,8 +46,22 @@ struct World {
   bool healthy = true;  // its health checks pass
   bool install_passes = true;
   bool verify_passes = true;
-  unsigned tries = 3;  // that the bootloader gives it
-  bool needed = true;  // the state check does not say "already there"
+  unsigned tries = 3;                // that the bootloader gives it
+  bool needed = true;                // the state check does not say "already there"
+  std::vector<Device> carried = {};  // peripherals that the new OS brings
+};
+
+// What one target has on the node: all of it survives a power cut.
+struct SimTarget {
+  Target target = Target::os();
+  std::map<std::string, std::string> installations = {{"first", "old"}, {"second", "older"}};  // id -> version
+  std::array<std::optional<std::string>, 2> slots = {"first", "second"};                       // -> id
+  std::optional<std::string> held;  // what the staged slot held, kept for restore()
+  int next_serial = 1;
+  std::optional<Slot> active = Slot::a;  // of a peripheral
+  std::string device = "old";            // version that the device on the wire is set to
+  std::map<std::string, bool> refs;
+  Device behaviour;
 };
 
 class SimNode {
@@ -55,6 +78,8 @@ class SimNode {
   // Empty where the node ended old-and-clean or new-and-good; else what is wrong.
   std::string violation() const;
   std::optional<Outcome> outcome() const;
+  // Whether the history says that an install hook was cut off.
+  bool cut_off_a_hook() const;
 
   // Every slot, link, record and device in one line, to compare two ends.
   std::string picture() const;
@@ -70,7 +95,10 @@ class SimNode {
   // One write: applies `change`, unless a fault takes its place.
   Status write(const std::function<void()>& change);
   void power_on();
-  bool end_is_new() const;
+  Transaction new_transaction(const SimTarget& on, TransactionKind kind) const;
+  bool end_is_new(const SimTarget& on) const;
+  std::string violation_of(const SimTarget& on, std::optional<Outcome> ended) const;
+  std::optional<Outcome> outcome_of(std::uint64_t id) const;
 
   World world_;
   std::vector<Fault> faults_;
@@ -78,14 +106,9 @@ class SimNode {
 
   // What survives a power cut.
   std::map<std::string, Json> records_;
-  std::map<std::string, std::string> installations_;  // id -> version
-  std::array<std::optional<std::string>, 2> slots_;   // -> id
-  std::optional<std::string> held_;                   // what the staged slot held, kept for restore()
-  int next_serial_ = 1;
   FakeBootControl flash_;
-  std::optional<Slot> active_;  // of the peripheral
-  std::string device_;          // version that the camera on the wire is set to
-  std::map<std::string, bool> refs_;
+  SimTarget own_;                   // of the world's target
+  std::vector<SimTarget> carried_;  // of the peripherals that the OS brings
 
   // What does not.
   std::optional<Slot> booted_;
