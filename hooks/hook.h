@@ -70,6 +70,8 @@ struct HookCall {
   std::int64_t retry_delay_ms = 1000;
   // An exit status that ends the attempts though it is not 0 (state check: 1 is an answer, not a failure).
   std::optional<int> final_status;
+  // More directories that are read-only to it, where mount namespaces are allowed.
+  std::vector<fs::path> read_only;
   std::vector<std::string> secrets;  // masked as *** in the output, the insight and the reason
 
   // What follows narrows the hook, and everything it starts. All of it holds or the hook does not run: where this

@@ -113,7 +113,8 @@ Result<ProcessSpec> HookRun::spec() {
   if (socket_.fd() >= 0) spec.environment["HC_INSIGHT"] = socket_.path();
   spec.grace_ms = options_.grace_ms;
   spec.own_mounts = geteuid() == 0;
-  if (call_.directory != "/") spec.read_only = {call_.directory};
+  spec.read_only = call_.read_only;
+  if (call_.directory != "/") spec.read_only.push_back(call_.directory);
   Narrowing narrowing{call_, credentials_, room_ ? &*room_ : nullptr, left_ms(), stop_, {}};
   HC_TRY(narrow(narrowing, spec));
   for (const std::string& warning : narrowing.warnings) {

@@ -103,6 +103,17 @@ Result<fs::path> HookBook::state_directory(const Target& target, const std::stri
   return state;
 }
 
+// The files of a slot are those of the repository and of the other slot: a hook that wrote into one would change all
+// three. Its own slot's /etc and all of /var are its to change.
+void HookBook::protect_slots(HookCall& call) const {
+  std::error_code error;
+  for (const Slot slot : {Slot::a, Slot::b}) {
+    const fs::path usr = node_.sysroot / "ostree/slots" / name(slot) / "usr";
+    if (fs::is_directory(usr, error)) call.read_only.push_back(fs::canonical(usr, error));
+  }
+  call.read_only.push_back(node_.sysroot / "ostree/repo");
+}
+
 Result<std::optional<HookCall>> HookBook::call(const Transaction& t, const HookQuestion& question) const {
   HookCall call;
   call.directory = HC_TRY(directory(t, question));
@@ -114,6 +125,7 @@ Result<std::optional<HookCall>> HookBook::call(const Transaction& t, const HookQ
   if (question.kind == HookKind::state_check) call.final_status = 1;
 
   set_secrets(t.target, call);
+  protect_slots(call);
   const fs::path state = HC_TRY(state_directory(t.target, call.user));
   const std::optional<SlotContent> content =
       question.side.slot ? HC_TRY(slots_.content(*question.side.slot)) : std::optional<SlotContent>();

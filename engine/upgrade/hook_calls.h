@@ -22,6 +22,7 @@ class HookBook {
  private:
   Result<fs::path> directory(const Transaction& t, const HookQuestion& question) const;
   Status set_limits(const Transaction& t, const HookQuestion& question, HookCall& call) const;
+  void protect_slots(HookCall& call) const;
   void set_secrets(const Target& target, HookCall& call) const;
   Result<fs::path> state_directory(const Target& target, const std::string& user) const;
 

@@ -277,7 +277,15 @@ Status NodeSource::keep(const Transaction& t) {
   return ok;
 }
 
-Status NodeSource::drop(const Transaction& t) { return repository_.set_ref(pending_ref(t.target), std::nullopt); }
+Status NodeSource::drop(const Transaction& t) {
+  // A staged tree shares its files with the repository: what was damaged in it is damaged there, and would be found
+  // damaged by every further try.
+  if (t.failure && t.failure->step == "check") {
+    const Commit commit = HC_TRY(Commit::parse(t.to.commit));
+    HC_TRY(repository_.drop_damaged(commit, nullptr, StopToken()));
+  }
+  return repository_.set_ref(pending_ref(t.target), std::nullopt);
+}
 
 Result<bool> NodeSource::let_go_of_surplus(const std::string& newest) {
   std::map<Target, std::vector<std::string>> recent;

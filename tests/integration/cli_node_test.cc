@@ -97,6 +97,21 @@ TEST_F(Story, TheReplacedVersionComesBackWhenADeployFails) {
   EXPECT_EQ(in_slot('a', "usr/share/version"), "1.0\n");
 }
 
+TEST_F(Story, WhatAHookDamagedIsFetchedAnew) {
+  const fs::path once = dir_ / "once";
+  hook("2.0", "hc_install_upgrade.sh",
+       "[ -e " + once.string() + " ] && exit 0; touch " + once.string() +
+           "; f=$HC_SLOT_ROOT/usr/share/version; printf x > $f && exit 3; cd /; umount -l $HC_SLOT_ROOT/usr; printf x "
+           "> $f");
+  build("2.0", 2);
+  init_with_remote();
+  const std::string before = picture();
+  EXPECT_EQ(os_json({"deploy", "2.0"}, 8)["failure"]["step"], "check");
+  EXPECT_EQ(picture(), before);
+  EXPECT_EQ(os_json({"deploy", "2.0", "--again"})["waits_for_reboot"], true);
+  EXPECT_EQ(in_slot('b', "usr/share/version"), "2.0\n");
+}
+
 TEST_F(Story, KernelThatNeverStartsFallsBack) {
   build("2.0", 2);
   init_with_remote();
