@@ -84,8 +84,8 @@ void print(const Plan& plan, const Settings& settings) {
   if (plan.download.known)
     line("download",
          human_bytes(plan.download.bytes) + " in " + std::to_string(plan.download.objects) + " objects at the most");
-  line("steps", "verify, fetch, state-check, stage, install, verify-hooks, check, switch" +
-                    std::string(plan.reboot ? ", reboot, health, confirm" : ", confirm"));
+  line("steps", "verify, fetch, state-check, stage, install, verify-hooks, check, " +
+                    std::string(plan.reboot ? "peripherals, switch, reboot, health, confirm" : "switch, confirm"));
   if (plan.reboot)
     line("boot", std::to_string(settings.tries) + " tries, then back to slot " +
                      std::string(plan.from.slot ? name(*plan.from.slot) : "-"));

@@ -32,7 +32,7 @@ Result<Inventory> Inventory::load(const fs::path& file) {
   const auto json = parse_json(*text);
   const Status good = json ? read(*json, inventory.named_) : Status(json.error());
   if (!good)
-    return Error(good.error()).in(file.string()).with_hint("mend that file; docs/peripherals.md shows its form");
+    return Error(good.error()).in(file.string()).with_hint("mend that file; docs/operations.md shows its form");
   inventory.known_ = true;
   return inventory;
 }
