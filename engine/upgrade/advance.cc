@@ -144,7 +144,10 @@ Status note_degraded(const Transaction& t, Machine& m) {
   if (t.outcome == Outcome::confirmed) return degraded.remove(t.target);
   const bool repair_failed = t.kind == TransactionKind::repair && t.failure;
   const std::string why = repair_failed ? t.failure->step + ": " + t.failure->text : t.degraded;
-  return why.empty() ? Status(ok) : degraded.add(t, why, m.clock.wall_seconds());
+  if (why.empty()) return ok;
+  event(kDegraded, t.label() + ": " + t.target.name() + " is degraded: " + why,
+        {{"HC_TXN", std::to_string(t.id)}, {"HC_TARGET", t.target.name()}});
+  return degraded.add(t, why, m.clock.wall_seconds());
 }
 
 // Each part can be repeated, so a crash here costs nothing: the journal says `done` until all is done. What can wait

@@ -10,6 +10,7 @@ inline constexpr EventId kStepEnded{"8f1c2d5be0a74c3f9a5b6f3e1c0d7a12", "step-en
 inline constexpr EventId kSwitched{"8f1c2d5be0a74c3f9a5b6f3e1c0d7a16", "switched"};
 inline constexpr EventId kConfirmed{"8f1c2d5be0a74c3f9a5b6f3e1c0d7a13", "confirmed"};
 inline constexpr EventId kRolledBack{"8f1c2d5be0a74c3f9a5b6f3e1c0d7a14", "rolled-back"};
+inline constexpr EventId kDegraded{"8f1c2d5be0a74c3f9a5b6f3e1c0d7a17", "degraded"};
 inline constexpr EventId kEnded{"8f1c2d5be0a74c3f9a5b6f3e1c0d7a15", "ended"};
 
 }  // namespace hc
