@@ -7,8 +7,7 @@
 
 namespace hc {
 
-// A directory for what one hook needs while it runs; nobody else finds its name, and only we write to it. Gone with
-// this object.
+// A directory for what one hook needs while it runs, written by root only and gone with this object.
 class HookRoom {
  public:
   static Result<HookRoom> open(const fs::path& parent);

@@ -88,7 +88,7 @@ bool own_run(const ProcessLimits& limits) {
     if (!show(old.get(), place + kPrefix, place, 0, 0)) return false;
   }
   return std::all_of(limits.kept.begin(), limits.kept.end(), [&old](const std::string& place) {
-    return !place.starts_with("/run/") || show(old.get(), place.c_str() + kPrefix, place.c_str(), 0, 0);
+    return !place.starts_with("/run/") || show(old.get(), place.c_str() + kPrefix, place.c_str(), MOUNT_ATTR_RDONLY, 0);
   });
 }
 

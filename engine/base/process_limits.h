@@ -38,7 +38,7 @@ struct ProcessLimits {
   std::vector<NetRange> reach;                 // filtered: whom it may talk to, in the network of the machine
   std::string hosts_file;                      // a file that it sees as /etc/hosts; empty: that of the machine
   std::vector<std::string> hidden;             // directories that are empty and read-only to it
-  std::vector<std::string> kept;               // of /run, when it is confined
+  std::vector<std::string> kept;               // of /run when it is confined, read-only
   std::string secrets_directory;               // an existing directory where it finds `secrets`, in memory; empty: none
   std::map<std::string, std::string> secrets;  // name and content
 
