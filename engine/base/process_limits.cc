@@ -96,6 +96,9 @@ bool link_at(const char* target, const char* path) {
   return exists(path) || (make_parents(path) && symlink(target, path) == 0);
 }
 
+// Among the child's own terminals its number means another one.
+bool is_terminal(const std::string& path) { return path.starts_with("/dev/pts/"); }
+
 bool own_devices(const std::vector<ProcessLimits::Device>& devices) {
   constexpr std::size_t kPrefix = sizeof "/dev/" - 1;
   constexpr std::uint64_t kRights = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC;
@@ -114,7 +117,8 @@ bool own_devices(const std::vector<ProcessLimits::Device>& devices) {
                       link_at("/proc/self/fd/2", "/dev/stderr");
   if (!mounted || !linked) return false;
   for (const ProcessLimits::Device& device : devices) {
-    if (!show(old.get(), device.real.c_str() + kPrefix, device.real.c_str(), kRights, MOUNT_ATTR_NODEV) ||
+    const char* place = is_terminal(device.real) ? device.seen.c_str() : device.real.c_str();
+    if (!show(old.get(), device.real.c_str() + kPrefix, place, kRights, MOUNT_ATTR_NODEV) ||
         !link_at(device.real.c_str(), device.seen.c_str())) {
       return false;
     }
@@ -304,6 +308,7 @@ Result<ProcessLimits::Device> find_device(const std::string& path) {
     return place.string().starts_with("/dev/") && place == place.lexically_normal() && place.has_filename();
   };
   if (!below(path)) return Error(Code::invalid, quote(path) + " is no path below /dev");
+  if (is_terminal(path)) return Error(Code::invalid, quote(path) + " is a terminal: name a link to it");
   std::error_code error;
   const fs::path real = fs::canonical(path, error);
   if (error) return Error(Code::unavailable, "this machine has no " + quote(path));

@@ -182,6 +182,27 @@ TEST_F(HookNarrowTest, NamedDevicesAreThereAndWork) {
   EXPECT_THAT(warnings, Contains(HasSubstr("`/dev/fd` is no device")));
 }
 
+TEST_F(HookNarrowTest, ATerminalIsADeviceByItsLink) {
+  const UniqueFd camera(posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK));
+  ASSERT_TRUE(camera);
+  ASSERT_EQ(unlockpt(camera.get()), 0);
+  const UniqueFd open_end(
+      open(ptsname(camera.get()), O_RDWR | O_NOCTTY | O_CLOEXEC));  // else what it said goes with it
+  const std::string terminal = ptsname(camera.get());
+  const fs::path link = "/dev/hc-test-" + std::to_string(getpid());
+  ASSERT_EQ(symlink(terminal.c_str(), link.c_str()), 0);
+  HookCall call = hook("echo pan > " + link.string());
+  call.devices = {link.string(), terminal};
+  const HookResult result = run(call);
+  unlink(link.c_str());
+  EXPECT_TRUE(result.passed()) << result.reason << result.output;
+  std::array<char, 16> heard{};
+  EXPECT_GT(read(camera.get(), heard.data(), heard.size()), 0);
+  EXPECT_THAT(heard.data(), StartsWith("pan"));
+  ASSERT_EQ(result.insight.size(), 1U);
+  EXPECT_THAT(result.insight[0].text, HasSubstr("name a link to it"));
+}
+
 // Whatever a root hook tries in order to reach what it was not given, from a daemon that hides from its end too.
 TEST_F(HookNarrowTest, NoWayOut) {
   // Somebody left a node where the hook can see it, and a program that makes root of everybody.
