@@ -11,6 +11,13 @@ namespace {
 
 const char* word(Finding::Level level) { return level == Finding::Level::error ? "error" : "warning"; }
 
+// A name may hold line ends; what is said about it is one line all the same.
+std::string one_line(std::string_view text) {
+  std::string line;
+  for (const char c : printable(text)) line += c == '\n' ? std::string("\\x0a") : std::string(1, c);
+  return line;
+}
+
 // One entry of the tree, `path` relative to its root.
 void check_entry(const fs::directory_entry& entry, const std::string& path, Findings& findings) {
   using Level = Finding::Level;
@@ -40,8 +47,8 @@ std::size_t count_errors(const Findings& findings) {
 std::string to_text(const Findings& findings) {
   std::string text;
   for (const Finding& finding : findings) {
-    const std::string where = finding.where.empty() ? "" : printable(finding.where) + ": ";
-    text += std::string(word(finding.level)) + ": " + where + printable(finding.text) + "\n";
+    const std::string where = finding.where.empty() ? "" : one_line(finding.where) + ": ";
+    text += std::string(word(finding.level)) + ": " + where + one_line(finding.text) + "\n";
   }
   return text;
 }
@@ -50,7 +57,7 @@ Json to_json(const Findings& findings) {
   Json list = Json::array();
   for (const Finding& finding : findings)
     list.push_back(
-        {{"level", word(finding.level)}, {"where", printable(finding.where)}, {"text", printable(finding.text)}});
+        {{"level", word(finding.level)}, {"where", one_line(finding.where)}, {"text", one_line(finding.text)}});
   return list;
 }
 
@@ -59,7 +66,8 @@ Status as_status(const Findings& findings, const fs::path& tree) {
   if (errors == 0) return ok;
   const auto first = std::find_if(findings.begin(), findings.end(),
                                   [](const Finding& finding) { return finding.level == Finding::Level::error; });
-  std::string text = first->where.empty() ? first->text : printable(first->where) + ": " + first->text;
+  std::string text =
+      first->where.empty() ? one_line(first->text) : one_line(first->where) + ": " + one_line(first->text);
   if (errors > 1) text += "; and " + std::to_string(errors - 1) + " more";
   return Error(Code::invalid, tree.string() + " cannot become a payload: " + text)
       .with_hint("`hc-payload check " + tree.string() + "` lists everything that is wrong");

@@ -126,15 +126,17 @@ Variant commit_metadata(const Plan& plan) {
   return Variant(g_variant_ref_sink(g_variant_builder_end(&builder)));
 }
 
-Result<TreeView> view_of(const Plan& plan, const Work& work) {
-  if (plan.manifest.kind == PayloadKind::peripheral) return TreeView::normalised(plan.tree, work.stop);
+Result<TreeView> view_of(const BuildArgs& args, const Plan& plan, const Work& work) {
+  using Rights = TreeView::Rights;
+  if (plan.manifest.kind == PayloadKind::peripheral)
+    return TreeView::normalised(plan.tree, args.allow_setuid ? Rights::kept : Rights::dropped, work.stop);
   TreeView view = HC_TRY(TreeView::linked(plan.tree, emptied_directories(), work.progress, work.stop));
   HC_TRY(convert_os_tree(view.path()));
   return view;
 }
 
-Result<Commit> commit_plan(Repository& repository, const Plan& plan, const Work& work) {
-  const TreeView view = HC_TRY(view_of(plan, work));
+Result<Commit> commit_plan(Repository& repository, const BuildArgs& args, const Plan& plan, const Work& work) {
+  const TreeView view = HC_TRY(view_of(args, plan, work));
   Repository::CommitOptions options;
   options.subject = plan.manifest.target.name() + " " + plan.manifest.version.text();
   options.timestamp = plan.manifest.built_at;
@@ -189,7 +191,7 @@ Result<Report> build(const BuildArgs& args, const Work& work) {
   const std::optional<Commit> existing = HC_TRY(repository.ref(plan.version_ref()));
   // Before the long work where that can be known; a repetition of an old build is told by its commit.
   if (!existing) HC_TRY(check_sequence(plan, newest));
-  const Commit commit = HC_TRY(commit_plan(repository, plan, work));
+  const Commit commit = HC_TRY(commit_plan(repository, args, plan, work));
   HC_TRY(check_same(plan, existing, commit));
   HC_TRY(sign_commit(repository, commit, keys));
 

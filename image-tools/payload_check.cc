@@ -5,6 +5,7 @@
 #include "engine/payload/manifest.h"
 #include "engine/payload/signature.h"
 #include "engine/payload/trust.h"
+#include "image-tools/archive_tree.h"
 #include "image-tools/os_tree.h"
 #include "image-tools/payload_verbs.h"
 #include "image-tools/peripheral_tree.h"
@@ -48,6 +49,19 @@ Findings tree_findings(const fs::path& tree, const StopToken& stop) {
   if (fs::exists(tree / "usr", error)) return check_os_tree(tree).findings;
   return {
       {Finding::Level::error, "", "is no payload's tree: neither metadata.json (peripheral) nor usr (OS) is there"}};
+}
+
+Result<Findings> findings_of_archive(const fs::path& archive, const Work& work) {
+  const Scratch scratch = HC_TRY(Scratch::make());
+  const fs::path tree = scratch.path() / "tree";
+  ArchiveLimits limits;
+  limits.allow_setuid = true;  // to be named among all that there is to say
+  const auto contents = open_archive(archive, tree, limits, work.stop);
+  if (!contents && contents.error().code() != Code::invalid) return contents.error();
+  if (!contents) return Findings{{Finding::Level::error, "", contents.error().text()}};
+  Findings findings = archive_findings(tree);
+  for (Finding& finding : lint_scripts(tree, work.stop)) findings.push_back(std::move(finding));
+  return findings;
 }
 
 Report report_of(const Findings& findings, const std::string& subject) {
@@ -131,6 +145,8 @@ Status show_signers(const ShowArgs& args, const Manifest& manifest, const Commit
 Result<Report> check(const CheckArgs& args, const Work& work) {
   if (args.what.empty()) {
     std::error_code error;
+    if (fs::is_regular_file(args.path, error))
+      return report_of(HC_TRY(findings_of_archive(args.path, work)), args.path.string());
     if (!fs::is_directory(args.path, error)) return Error(Code::invalid, args.path.string() + " is no directory");
     return report_of(tree_findings(args.path, work.stop), args.path.string());
   }

@@ -53,13 +53,30 @@ struct BuildArgs {
   fs::path changelog;
   std::string branch = "stable";
   std::optional<std::int64_t> timestamp;  // nothing: SOURCE_DATE_EPOCH, else the newest time of a file in the tree
+  bool allow_setuid = false;              // a peripheral's setuid and setgid files stay such
 };
 // Commits the tree, signs the commit, and only then points the refs TARGET/VERSION and TARGET/BRANCH to it. Interrupted
 // anywhere, it has written no ref, or may be repeated. The same arguments and tree give the same commit.
 Result<Report> build(const BuildArgs& args, const Work& work);
 
+struct ImportArgs {
+  fs::path archive;                     // in the original Honeycomb's form: a .tar.gz with md5sum.chk in its root
+  BuildArgs build;                      // but for `tree`
+  std::uint64_t most_megabytes = 2048;  // that it may unpack to
+  std::uint64_t most_members = 20'000;
+};
+// Builds a payload from an archive that nobody needs to trust: see unpack_archive() and check_checksums() for what is
+// refused. Nothing of the archive is left behind, whatever becomes of it.
+Result<Report> import_archive(const ImportArgs& args, const Work& work);
+
+struct InitArgs {
+  fs::path folder;  // is made; its name is the peripheral's
+};
+// Writes the files of a new peripheral payload, which passes check() as it is.
+Result<Report> init(const InitArgs& args);
+
 struct CheckArgs {
-  fs::path path;     // a tree, or with `what` a repository
+  fs::path path;     // a tree or an archive for import_archive(), or with `what` a repository
   std::string what;  // a ref or a commit
 };
 // The exit status of the report is that of Code::invalid where something is wrong.

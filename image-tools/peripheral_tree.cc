@@ -5,6 +5,7 @@
 
 #include "engine/base/process.h"
 #include "engine/base/text.h"
+#include "image-tools/script_check.h"
 
 namespace hc {
 namespace {
@@ -15,33 +16,30 @@ constexpr const char* kMetadata = "metadata.json";
 constexpr std::array kRequiredHooks = {"hc_state_check.sh", "hc_install_upgrade.sh", "hc_verify_upgrade.sh"};
 constexpr const char* kRollbackHook = "hc_rollback_upgrade.sh";
 constexpr std::uint64_t kMetadataLimit = 1 << 20;
-constexpr std::uint64_t kScriptLimit = 16 << 20;
+
+void add(Findings&& more, Findings& findings) {
+  for (Finding& finding : more) findings.push_back(std::move(finding));
+}
 
 void check_hook(const fs::path& tree, const std::string& name, bool required, Findings& findings) {
   std::error_code error;
-  const fs::file_status status = fs::symlink_status(tree / name, error);
-  if (!fs::exists(status)) {
-    if (required) findings.push_back({Level::error, name, "is missing: every peripheral payload has this hook"});
-    return;
+  if (fs::exists(fs::symlink_status(tree / name, error))) {
+    add(check_script(tree, name), findings);
+  } else if (required) {
+    findings.push_back({Level::error, name, "is missing: every peripheral payload has this hook"});
   }
-  if (!fs::is_regular_file(status)) {
-    findings.push_back({Level::error, name, "is no regular file"});
-    return;
+}
+
+// `hc_install_update.sh` and the like would never run, and nobody would see it.
+void check_misnamed(const fs::path& tree, Findings& findings) {
+  const auto names = list_dir(tree);
+  if (!names) return;
+  for (const std::string& name : *names) {
+    const bool known =
+        name == kRollbackHook || std::find(kRequiredHooks.begin(), kRequiredHooks.end(), name) != kRequiredHooks.end();
+    if (!known && name.starts_with("hc_") && name.ends_with(".sh"))
+      findings.push_back({Level::warning, name, "is called like a hook, but is none that the engine runs"});
   }
-  if ((status.permissions() & fs::perms::owner_exec) == fs::perms::none)
-    findings.push_back({Level::error, name, "is not executable: chmod 755 " + name});
-  const auto text = read_file(tree / name, kScriptLimit);
-  if (!text) {
-    findings.push_back({Level::error, name, text.error().text()});
-    return;
-  }
-  const std::string_view first = std::string_view{*text}.substr(0, text->find('\n'));
-  if (!first.starts_with("#!") && !first.starts_with("\x7f"
-                                                     "ELF"))
-    findings.push_back({Level::error, name + ":1", "begins with no `#!` line, so the node could not run it"});
-  else if (first.starts_with("#!") && first.ends_with('\r'))
-    findings.push_back(
-        {Level::error, name + ":1", "has Windows line ends, so the node would not find its interpreter"});
 }
 
 void check_metadata(const fs::path& tree, PeripheralTree& result) {
@@ -77,14 +75,6 @@ void check_symlinks(const fs::path& tree, Findings& findings) {
   }
 }
 
-bool is_shell_script(const fs::path& file) {
-  const auto text = read_file(file, kScriptLimit);
-  if (!text) return false;
-  const std::string_view first = trimmed(std::string_view{*text}.substr(0, text->find('\n')));
-  if (!first.starts_with("#!")) return file.extension() == ".sh";
-  return first.ends_with("sh") || first.find("sh ") != std::string_view::npos;
-}
-
 std::vector<std::string> shell_scripts(const fs::path& tree) {
   std::vector<std::string> scripts;
   std::error_code error;
@@ -110,10 +100,12 @@ PeripheralTree check_peripheral_tree(const fs::path& tree) {
   check_metadata(tree, result);
   for (const char* hook : kRequiredHooks) check_hook(tree, hook, true, result.findings);
   check_hook(tree, kRollbackHook, false, result.findings);
+  check_misnamed(tree, result.findings);
   check_symlinks(tree, result.findings);
   for (Finding& finding : check_entries(tree, {})) {
-    // Owners and special bits do not survive: hooks run as whom metadata.json says.
-    if (finding.level == Level::error) result.findings.push_back(std::move(finding));
+    if (finding.level == Level::warning)
+      finding.text = "is setuid or setgid; a payload keeps that only where it is imported with --allow-setuid";
+    result.findings.push_back(std::move(finding));
   }
   return result;
 }
@@ -126,7 +118,7 @@ Findings check_optional_hooks(const fs::path& directory) {
 }
 
 Findings lint_scripts(const fs::path& tree, const StopToken& stop) {
-  std::vector<std::string> command = {"shellcheck", "--format=json", "--severity=warning", "--"};
+  std::vector<std::string> command = {"shellcheck", "--external-sources", "--format=json", "--severity=warning", "--"};
   const std::vector<std::string> scripts = shell_scripts(tree);
   if (scripts.empty()) return {};
   command.insert(command.end(), scripts.begin(), scripts.end());
@@ -134,7 +126,9 @@ Findings lint_scripts(const fs::path& tree, const StopToken& stop) {
   options.directory = tree;
   options.output_limit = 16 << 20;
   const auto run = run_command(command, options, stop);
-  if (!run) return {{Level::warning, "", "the scripts were not linted: " + run.error().text()}};
+  if (!run)
+    return {{Level::warning, "",
+             "the scripts were not linted, " + run.error().text() + ": install the package shellcheck"}};
   const auto comments = parse_json(run->output);
   if (!comments || !comments->is_array())
     return {{Level::warning, "", "the scripts were not linted: shellcheck said " + quote(run->errors)}};

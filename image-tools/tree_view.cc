@@ -1,7 +1,6 @@
 #include "image-tools/tree_view.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -96,56 +95,37 @@ Status copy_normalised(const fs::path& from, const struct stat& info, const fs::
   return ok;
 }
 
+Status copy_with_rights(const fs::path& from, const struct stat& info, const fs::path& to) {
+  HC_TRY(copy_normalised(from, info, to));
+  constexpr mode_t kSpecial = S_ISUID | S_ISGID;
+  if (!S_ISREG(info.st_mode) || (info.st_mode & kSpecial) == 0) return ok;
+  const mode_t mode = (info.st_mode & S_IXUSR) != 0 ? 0755 : 0644;
+  if (::chmod(to.c_str(), mode | (info.st_mode & kSpecial)) != 0) return failed("setting the mode of", to);
+  return ok;
+}
+
 Status open_directory(const fs::path& /*from*/, const struct stat& /*info*/, const fs::path& to) {
   if (::chmod(to.c_str(), 0755) != 0) return failed("setting the mode of", to);
   return ok;
 }
 
-// A directory that no other program looks into, beside the tree where that can be written: only there are hard links
-// possible. Its name is fixed, so that the next run finds what a killed one left.
-Result<fs::path> work_directory(const fs::path& tree) {
-  const fs::path parent = tree.parent_path();
-  if (::access(parent.c_str(), W_OK) != 0) {
-    std::string pattern = fs::temp_directory_path() / "hc-payload-XXXXXX";
-    if (::mkdtemp(pattern.data()) == nullptr) return failed("making", pattern);
-    return fs::path(pattern);
-  }
-  const fs::path directory = parent / ("." + tree.filename().string() + ".hc-payload");
-  if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) return failed("making", directory);
-  return directory;
-}
-
 }  // namespace
-
-Result<TreeView> TreeView::make(const fs::path& tree) {
-  const fs::path directory = HC_TRY(work_directory(tree));
-  UniqueFd lock(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!lock) return failed("opening", directory);
-  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0)
-    return Error(Code::busy, "another hc-payload is reading " + tree.string()).with_hint("try again when it has ended");
-  HC_TRY(remove_tree(directory / "tree"));
-  return TreeView(directory, std::move(lock));
-}
 
 Result<TreeView> TreeView::linked(const fs::path& tree, const std::vector<std::string>& emptied,
                                   const ProgressFn& progress, const StopToken& stop) {
-  TreeView view = HC_TRY(make(tree));
+  TreeView view(HC_TRY(WorkPlace::beside(tree)));
   Mirror mirror{link_file, copy_attributes, {}, progress, stop};
   for (const std::string& name : emptied) mirror.emptied.push_back(tree / name);
   HC_TRY(mirror.run(tree, view.path()));
   return view;
 }
 
-Result<TreeView> TreeView::normalised(const fs::path& tree, const StopToken& stop) {
-  TreeView view = HC_TRY(make(tree));
+Result<TreeView> TreeView::normalised(const fs::path& tree, Rights rights, const StopToken& stop) {
+  TreeView view(HC_TRY(WorkPlace::beside(tree)));
   const ProgressFn silent;
-  Mirror mirror{copy_normalised, open_directory, {}, silent, stop};
+  Mirror mirror{rights == Rights::kept ? copy_with_rights : copy_normalised, open_directory, {}, silent, stop};
   HC_TRY(mirror.run(tree, view.path()));
   return view;
-}
-
-TreeView::~TreeView() {
-  if (lock_) static_cast<void>(remove_tree(directory_));
 }
 
 }  // namespace hc

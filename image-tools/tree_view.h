@@ -6,6 +6,7 @@
 #include "engine/base/file.h"
 #include "engine/base/progress.h"
 #include "engine/base/stop.h"
+#include "image-tools/work_place.h"
 
 namespace hc {
 
@@ -17,26 +18,18 @@ class TreeView {
   // Fails with Code::busy while another program has a view of the same tree.
   static Result<TreeView> linked(const fs::path& tree, const std::vector<std::string>& emptied,
                                  const ProgressFn& progress, const StopToken& stop);
+  enum class Rights { dropped, kept };
   // Copies with the modes 0755 (directories, and files that their owner may run) and 0644, so that the umask of whoever
-  // unpacked the tree does not show.
-  static Result<TreeView> normalised(const fs::path& tree, const StopToken& stop);
-
-  TreeView(TreeView&& other) noexcept = default;
-  TreeView& operator=(TreeView&& other) = delete;
-  TreeView(const TreeView&) = delete;
-  TreeView& operator=(const TreeView&) = delete;
-  ~TreeView();
+  // unpacked the tree does not show; the bits setuid and setgid of files as `rights` says.
+  static Result<TreeView> normalised(const fs::path& tree, Rights rights, const StopToken& stop);
 
   const fs::path& path() const { return path_; }
 
  private:
-  TreeView(fs::path directory, UniqueFd lock)
-      : directory_(std::move(directory)), path_(directory_ / "tree"), lock_(std::move(lock)) {}
-  static Result<TreeView> make(const fs::path& tree);
+  explicit TreeView(WorkPlace place) : place_(std::move(place)), path_(place_.path() / "tree") {}
 
-  fs::path directory_;
+  WorkPlace place_;
   fs::path path_;
-  UniqueFd lock_;  // on directory_
 };
 
 }  // namespace hc

@@ -20,6 +20,18 @@ hc_progress() {
   hc__tell progress "$@"
 }
 
+# hc_metric NAME NUMBER: something measured.
+hc_metric() {
+  printf '%s = %s\n' "$1" "$2" >&2
+  hc__tell metric "$1" "$2"
+}
+
+# hc_report NAME=VALUE...: something that is so.
+hc_report() {
+  printf '%s\n' "$@" >&2
+  hc__tell state "$@"
+}
+
 # hc_fail TEXT [STATUS]: says why and ends the hook. The default is 2, as 1 has a meaning of its own in a state check
 # ("nothing to do").
 hc_fail() {
@@ -76,6 +88,43 @@ hc_state_get() {
     return 1
   fi
 }
+
+# hc_before_keep NAME VALUE: writes down what NAME was before this transaction. The first VALUE counts: when the hook runs
+# again, after a failure or a power cut, what it finds may be half of the new.
+hc_before_keep() {
+  hc_before_get "$1" >/dev/null 2>&1 && return 0
+  hc_state_set "before.$1" "${HC_TRANSACTION:-by hand}
+$2"
+}
+
+# hc_before_get NAME: prints what was written down in this transaction; fails where nothing was.
+hc_before_get() {
+  hc__kept=$(hc_state_get "before.$1") || return
+  [ "${hc__kept%%"$hc__newline"*}" = "${HC_TRANSACTION:-by hand}" ] || return
+  printf '%s\n' "${hc__kept#*"$hc__newline"}"
+}
+
+# hc_setting NAME [DEFAULT]: prints the value of NAME in ./settings.conf (lines NAME=VALUE, and # before a comment); where
+# it has none, DEFAULT, or fails without one.
+hc_setting() {
+  hc__value=$(sed -n "s/^$1=//p" ./settings.conf | tail -n 1) || return
+  if grep -q "^$1=" ./settings.conf; then
+    printf '%s\n' "$hc__value"
+  elif [ $# -gt 1 ]; then
+    printf '%s\n' "$2"
+  else
+    hc_log error "settings.conf has no $1"
+    return 1
+  fi
+}
+
+# hc_setting_names: the names in ./settings.conf, one on a line, in their order.
+hc_setting_names() {
+  sed -n 's/^\([A-Za-z0-9_.-]*\)=.*/\1/p' ./settings.conf
+}
+
+hc__newline='
+'
 
 hc__state_name() {
   if [ ! -d "${HC_STATE_DIR:-}" ]; then
