@@ -1,0 +1,101 @@
+"""A node in a folder (hc-sandbox) for tests of peripherals, and what has to be installed on it for their hooks."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from programs import ROOT, InFolder, unittest
+
+__all__ = ["OnNode", "in_namespace", "unittest"]
+
+LIBRARY = Path("/usr/lib/honeycomb")
+
+
+def in_namespace():
+    """Takes the program directories from the command line, and starts this test again in a mount namespace where
+    hooks find the library and hc-insight where a package puts them. Nothing is installed on the machine for it."""
+    if os.geteuid() != 0:
+        print("skipped: only root can mount")
+        sys.exit(77)
+    if os.environ.get("HC_TEST_NAMESPACE") is None:
+        os.environ["HC_TEST_NAMESPACE"] = "1"
+        os.execvp("unshare", ["unshare", "--mount", "--propagation", "private", sys.executable, "-B", *sys.argv])
+    directories = [word for word in sys.argv[1:] if os.path.isdir(word)]
+    sys.argv[1:] = [word for word in sys.argv[1:] if not os.path.isdir(word)]
+    os.environ["PATH"] = ":".join([*directories, os.environ["PATH"]])
+    installed = tempfile.mkdtemp(prefix="honeycomb-installed-")
+    for folder in ("lib", "bin"):
+        os.mkdir(f"{installed}/{folder}")
+    shutil.copy(ROOT / "hooks/lib/honeycomb.sh", f"{installed}/lib")
+    shutil.copy(shutil.which("hc-insight"), f"{installed}/bin")
+    LIBRARY.mkdir(parents=True, exist_ok=True)
+    # The first place where hooks look for programs.
+    for source, target in (("lib", LIBRARY), ("bin", "/usr/local/sbin")):
+        subprocess.run(["mount", "--bind", f"{installed}/{source}", target], check=True)
+
+
+class OnNode(InFolder):
+    """A node with a small OS at 1.0, a repository beside it, and a key that it trusts."""
+
+    def setUp(self):
+        super().setUp()
+        self.sequence = 0
+        self.run_in("hc-payload", "keygen", "release")
+        modules = self.dir / "os/usr/lib/modules/6.1.0-test"
+        modules.mkdir(parents=True)
+        (self.dir / "os/etc").mkdir()
+        (self.dir / "os/etc/app.conf").write_text("shipped\n")
+        (modules / "vmlinuz").write_text("kernel")
+        (modules / "initramfs.img").write_text("initramfs")
+        (self.dir / "os/usr/lib/os-release").write_text('ID=test\nPRETTY_NAME="Test OS"\n')
+        self.publish("os", "--target", "os", "--version", "1.0")
+        self.run_in(
+            *("hc-sandbox", "init", "node", "--repo", "repo", "--version", "1.0", "--trust", "release.pub"),
+        )
+        self.run_in("hc-os", "--sysroot", "node", "remote", "add", "origin", "repo")
+
+    def publish(self, tree, *more):
+        self.sequence += 1
+        command = ["hc-payload", "build", tree, "--sequence", self.sequence, "--key", "release.key", "--repo", "repo"]
+        return self.json_of(*command, *more)
+
+    def os(self, *words, status=0):
+        return self.json_of("hc-os", "--sysroot", "node", *words, status=status)
+
+    def history(self):
+        return self.os("history")["transactions"]
+
+    def start_os(self, *words):
+        """In the background, with a process group of its own; a context manager that waits for its end."""
+        return subprocess.Popen(
+            ["hc-os", "--sysroot", "node", "--quiet", *words],
+            cwd=self.dir,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def cut_power(self, process):
+        """Everything that the process and its hooks are made of is gone at once, with no chance to say a word."""
+        pids = [process.pid, *descendants(process.pid)]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)  # so that nobody sees another one go
+        for pid in {*pids, *descendants(process.pid)}:
+            os.kill(pid, signal.SIGKILL)
+        process.wait()
+
+
+def descendants(pid):
+    found = []
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return found
+    for child in map(int, children):
+        found += [child, *descendants(child)]
+    return found
