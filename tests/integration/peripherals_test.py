@@ -6,7 +6,6 @@ peripherals_test.py PROGRAM_DIRECTORY...
 """
 
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -239,7 +238,7 @@ class Camera(Peripheral):
 
 
 class CameraLogin(Peripheral):
-    """The camera wants a login; the hooks are run as the engine runs them, with its variables."""
+    """The camera wants a login, which lies on the node and in no payload."""
 
     NAME, PROGRAM = "ptz-camera", "onvif_camera.py"
 
@@ -247,8 +246,7 @@ class CameraLogin(Peripheral):
         super().setUp()
         (self.device.folder / "password").write_text("hunter2 & <more>")
         self.device.cycle()
-        self.secrets = self.dir / "secrets"
-        self.secrets.mkdir(mode=0o700)
+        self.secrets = self.node_secrets(self.NAME)
         (self.secrets / "user").write_text("admin\n")
         (self.secrets / "password").write_text("hunter2 & <more>\n")
         self.build("1.0.0")
@@ -263,6 +261,11 @@ class CameraLogin(Peripheral):
         return run(
             f"./hc_{name}.sh", cwd=self.dir / "ptz-camera-1.0.0", environment={k: str(v) for k, v in variables.items()}
         )
+
+    def test_the_nodes_secret_reaches_the_hooks_and_nobody_else(self):
+        self.deploy("1.0.0")
+        self.assertEqual(self.device.memory()["width"], 1920)
+        self.assertNotIn("hunter2", json.dumps(super().history()))
 
     def test_the_digest_lets_us_in_though_the_cameras_clock_is_wrong(self):
         self.device.faults(clock_offset_s=-86400 * 400)
@@ -436,8 +439,7 @@ esac
         super().setUp()
         self.board = self.dir / "board"
         self.board.mkdir()
-        self.secrets = self.dir / "secrets"
-        self.secrets.mkdir(mode=0o700)
+        self.secrets = self.node_secrets(self.NAME)
         for name in (self.board / "host_key", self.secrets / "id_ed25519"):
             self.run_in("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", name)
         shutil.copy(self.secrets / "id_ed25519.pub", self.board / "authorized_keys")
@@ -479,11 +481,7 @@ esac
         (tree / "known_hosts").write_text(f"helper {key[0]} {key[1]}\n")
         config = (tree / "ssh_config").read_text()
         config = config.replace("board.example", "127.0.0.1").replace("Port 22", f"Port {self.port}")
-        user = "root" if os.geteuid() == 0 else os.environ["USER"]
-        # The login's key stands here as long as the engine hands out no HC_CREDENTIALS_DIR.
-        (tree / "ssh_config").write_text(
-            config.replace("User honeycomb", f"User {user}\n  IdentityFile {self.secrets}/id_ed25519")
-        )
+        (tree / "ssh_config").write_text(config.replace("User honeycomb", "User root"))
 
     def state(self):
         return tuple((self.board / name).read_text().strip() for name in ("sample_rate", "gain"))

@@ -66,6 +66,12 @@ class OnNode(InFolder):
     def os(self, *words, status=0):
         return self.json_of("hc-os", "--sysroot", "node", *words, status=status)
 
+    def node_secrets(self, name):
+        """Where the node keeps the secrets of a peripheral."""
+        folder = self.dir / "node/ostree/slots/a/etc/honeycomb/secrets" / name
+        folder.mkdir(parents=True, mode=0o700)
+        return folder
+
     def history(self):
         return self.os("history")["transactions"]
 
