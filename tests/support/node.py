@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from programs import ROOT, InFolder, unittest
+from programs import ROOT, InFolder, remove, run, unittest
 
 __all__ = ["OnNode", "in_namespace", "unittest"]
 
@@ -41,21 +41,31 @@ def in_namespace():
 class OnNode(InFolder):
     """A node with a small OS at 1.0, a repository beside it, and a key that it trusts."""
 
+    @classmethod
+    def setUpClass(cls):
+        """Made once: a node is a folder, and can be copied."""
+        cls.first = Path(tempfile.mkdtemp(prefix="honeycomb-first-"))
+        cls.addClassCleanup(remove, cls.first)
+        modules = cls.first / "os/usr/lib/modules/6.1.0-test"
+        modules.mkdir(parents=True)
+        (cls.first / "os/etc").mkdir()
+        (cls.first / "os/etc/app.conf").write_text("shipped\n")
+        (modules / "vmlinuz").write_text("kernel")
+        (modules / "initramfs.img").write_text("initramfs")
+        (cls.first / "os/usr/lib/os-release").write_text('ID=test\nPRETTY_NAME="Test OS"\n')
+        for command in (
+            "hc-payload keygen release",
+            "hc-payload build os --target os --version 1.0 --sequence 1 --key release.key --repo repo",
+            "hc-sandbox init node --repo repo --version 1.0 --trust release.pub",
+        ):
+            done = run(*command.split(), cwd=cls.first)
+            if done.status != 0:
+                raise AssertionError(f"{command}: {done}")
+
     def setUp(self):
         super().setUp()
         self.sequence = 0
-        self.run_in("hc-payload", "keygen", "release")
-        modules = self.dir / "os/usr/lib/modules/6.1.0-test"
-        modules.mkdir(parents=True)
-        (self.dir / "os/etc").mkdir()
-        (self.dir / "os/etc/app.conf").write_text("shipped\n")
-        (modules / "vmlinuz").write_text("kernel")
-        (modules / "initramfs.img").write_text("initramfs")
-        (self.dir / "os/usr/lib/os-release").write_text('ID=test\nPRETTY_NAME="Test OS"\n')
-        self.publish("os", "--target", "os", "--version", "1.0")
-        self.run_in(
-            *("hc-sandbox", "init", "node", "--repo", "repo", "--version", "1.0", "--trust", "release.pub"),
-        )
+        self.run_in("cp", "-a", *(self.first / name for name in ("repo", "node", "release.key", "release.pub")), ".")
         self.run_in("hc-os", "--sysroot", "node", "remote", "add", "origin", "repo")
 
     def publish(self, tree, *more):
