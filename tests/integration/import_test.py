@@ -7,7 +7,6 @@ import_test.py PROGRAM_DIRECTORY. The names of the tests begin with the case of 
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
@@ -146,9 +145,7 @@ class Im1Truncation(Import):
         data = (self.dir / case).read_bytes()
         for size in sizes(len(data)):
             with self.subTest(case=case, size=size):
-                began = time.process_time()
                 error = self.refused("cut", "ends too early", f"byte {size}", data=data[:size])
-                self.assertLess(time.process_time() - began, 2)
                 self.assertIn("again", error["hint"])
 
     def test_im1_a_cut_gzip(self):
