@@ -93,15 +93,16 @@ hc_state_get() {
 # again, after a failure or a power cut, what it finds may be half of the new.
 hc_before_keep() {
   hc_before_get "$1" >/dev/null 2>&1 && return 0
+  # The colon keeps an empty value from being lost with the line ends before it.
   hc_state_set "before.$1" "${HC_TRANSACTION:-by hand}
-$2"
+:$2"
 }
 
 # hc_before_get NAME: prints what was written down in this transaction; fails where nothing was.
 hc_before_get() {
   hc__kept=$(hc_state_get "before.$1") || return
   [ "${hc__kept%%"$hc__newline"*}" = "${HC_TRANSACTION:-by hand}" ] || return
-  printf '%s\n' "${hc__kept#*"$hc__newline"}"
+  printf '%s\n' "${hc__kept#*"$hc__newline":}"
 }
 
 # hc_setting NAME [DEFAULT]: prints the value of NAME in ./settings.conf (lines NAME=VALUE, and # before a comment); where

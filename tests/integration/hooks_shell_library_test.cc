@@ -77,6 +77,38 @@ TEST_P(ShellLibraryTest, TalksToTheEngineWhereThereIsOne) {
   EXPECT_EQ(by_hand.errors, "40% zooming\nwarn: slow\n");
 }
 
+TEST_P(ShellLibraryTest, WhatWasThereBeforeIsWrittenDownOnceInATransaction) {
+  const std::string seven = "HC_TRANSACTION=7; ";
+  EXPECT_EQ(run(seven + "hc_before_get zoom || echo none").output, "none\n");
+  EXPECT_EQ(run(seven + "hc_before_keep zoom 'a  b'; hc_before_get zoom").output, "a  b\n");
+  // The hook runs again: what it finds now is half of the new.
+  EXPECT_EQ(run(seven + "hc_before_keep zoom new; hc_before_get zoom").output, "a  b\n");
+  EXPECT_EQ(run("HC_TRANSACTION=8; hc_before_get zoom || echo none").output, "none\n");
+  EXPECT_EQ(run("HC_TRANSACTION=8; hc_before_keep zoom \"$(printf 'x\\ny')\"; hc_before_get zoom").output, "x\ny\n");
+  EXPECT_EQ(run("hc_before_keep pan ''; hc_before_get pan").output, "\n") << "by hand, and an empty value";
+  EXPECT_NE(run("HC_STATE_DIR=/no/such/place; hc_before_keep pan 1").status, 0);
+}
+
+TEST_P(ShellLibraryTest, SettingsAreRead) {
+  std::ofstream(directory_ / "settings.conf")
+      << "# comment=1\naddress=http://camera.example/?a=b c\nempty=\nzoom=1\nzoom=2\n";
+  EXPECT_EQ(run("hc_setting address; hc_setting zoom; hc_setting empty x").output,
+            "http://camera.example/?a=b c\n2\n\n");
+  EXPECT_EQ(run("hc_setting absent other").output, "other\n");
+  EXPECT_EQ(run("hc_setting_names").output, "address\nempty\nzoom\nzoom\n");
+  const CommandResult missing = run("hc_setting absent || echo failed");
+  EXPECT_EQ(missing.output, "failed\n");
+  EXPECT_THAT(missing.errors, HasSubstr("settings.conf has no absent"));
+}
+
+TEST_P(ShellLibraryTest, MetricsAndStatesAreToldAndShown) {
+  std::ofstream(directory_ / "hc-insight") << "#!/bin/sh\necho \"told: $*\"\n";
+  fs::permissions(directory_ / "hc-insight", fs::perms::owner_all);
+  EXPECT_EQ(run("PATH=$PWD:$PATH; HC_INSIGHT=x; hc_metric pan 1.5; hc_report a=1 'b=2 3'").output,
+            "told: metric pan 1.5\ntold: state a=1 b=2 3\n");
+  EXPECT_EQ(run("hc_metric pan 1.5; hc_report a=1").errors, "pan = 1.5\na=1\n");
+}
+
 TEST(ShellLibraryFormTest, ShellcheckIsContent) {
   const auto result = run_command({"shellcheck", HC_SHELL_LIBRARY});
   ASSERT_TRUE(result) << result.error().text();
