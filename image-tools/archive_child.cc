@@ -18,6 +18,15 @@
 namespace hc {
 namespace {
 
+// AddressSanitizer reserves terabytes.
+#if defined(__SANITIZE_ADDRESS__)
+constexpr bool kSanitized = true;
+#elif defined(__has_feature)
+constexpr bool kSanitized = __has_feature(address_sanitizer);
+#else
+constexpr bool kSanitized = false;
+#endif
+
 constexpr int kArguments = 7;
 constexpr uid_t kNobody = 65534;
 constexpr std::int64_t kWallMs = 600'000;
@@ -39,9 +48,7 @@ Status set_limits(const ArchiveLimits& limits) {
   HC_TRY(limit(RLIMIT_NOFILE, kFiles, "open files"));
   // The gunzipped archive is one file, with up to four blocks of header and padding for each member.
   HC_TRY(limit(RLIMIT_FSIZE, limits.bytes + limits.members * 2048 + (2 << 20), "file size"));
-#if !defined(__SANITIZE_ADDRESS__) && !defined(HC_SANITIZED)
-  HC_TRY(limit(RLIMIT_AS, kMemory, "memory"));  // the sanitizers reserve terabytes
-#endif
+  if (!kSanitized) HC_TRY(limit(RLIMIT_AS, kMemory, "memory"));
   return ok;
 }
 
