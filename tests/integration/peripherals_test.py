@@ -91,7 +91,7 @@ class Peripheral(OnNode):
     def prepare(self, tree):
         """What a person does to the copied folder beside its settings."""
 
-    def build(self, version, **settings):
+    def build(self, version, narrowed=None, **settings):
         """A version of the payload as its documentation says: copy the folder, change its settings."""
         tree = self.dir / f"{self.NAME}-{version}"
         shutil.copytree(PAYLOADS / self.NAME, tree)
@@ -102,6 +102,7 @@ class Peripheral(OnNode):
         metadata = json.loads((tree / "metadata.json").read_text())
         # A device that stays broken is to fail the test soon.
         metadata.update(config_version=version, retry_state_check=0, retry_install=0, retry_verify=0)
+        metadata.update(narrowed or {})
         (tree / "metadata.json").write_text(json.dumps(metadata))
         self.prepare(tree)
         self.publish(tree)
@@ -145,6 +146,15 @@ class Camera(Peripheral):
         told = {entry["name"]: entry for entry in verify}
         self.assertAlmostEqual(told["pan"]["number"], 0.25)
         self.assertEqual(told["resolution"]["text"], "1920x1080")
+
+    def test_hooks_that_may_reach_the_camera_and_nothing_else(self):
+        self.build("1.0.0", narrowed={"network": ["127.0.0.1"], "devices": []})
+        self.os("deploy", "-t", self.NAME, "1.0.0", status=None)
+        last = self.history()[-1]
+        if "could not run" in json.dumps(last["failure"]):
+            self.skipTest("nothing can be enforced here: " + last["failure"]["text"])
+        self.assertEqual(last["outcome"], "confirmed", last)
+        self.assertEqual(self.state(), (0.25, -0.1, 0.4, 1920, 1080))
 
     def test_already_there_is_not_needed(self):
         self.build("1.0.0", pan="0", tilt="0", zoom="0", resolution="1280x720")
