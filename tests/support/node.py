@@ -1,5 +1,6 @@
 """A node in a folder (hc-sandbox) for tests of peripherals, and what has to be installed on it for their hooks."""
 
+import atexit
 import os
 import shutil
 import signal
@@ -28,6 +29,7 @@ def in_namespace():
     sys.argv[1:] = [word for word in sys.argv[1:] if not os.path.isdir(word)]
     os.environ["PATH"] = ":".join([*directories, os.environ["PATH"]])
     installed = tempfile.mkdtemp(prefix="honeycomb-installed-")
+    atexit.register(shutil.rmtree, installed)
     for folder in ("lib", "bin"):
         os.mkdir(f"{installed}/{folder}")
     shutil.copy(ROOT / "hooks/lib/honeycomb.sh", f"{installed}/lib")
