@@ -5,9 +5,7 @@
 #include "bootloader/factory.h"
 #include "bootloader/fake.h"
 #include "engine/base/terminal.h"
-#include "engine/base/text.h"
 #include "engine/cli/reporter.h"
-#include "engine/payload/keys.h"
 #include "engine/upgrade/first_install.h"
 
 // hc-sandbox: a node in a folder. Everything in it is real (libostree sysroot, signatures, GRUB's environment block)
@@ -38,32 +36,17 @@ struct RebootArgs {
   std::string slot;  // chosen by hand in the boot menu
 };
 
-Result<Keyring> keyring_of(const std::vector<fs::path>& files) {
-  Keyring keyring;
-  for (const fs::path& file : files) {
-    const std::string text = HC_TRY(read_file(file, 64 << 10));
-    const PublicKey key = HC_TRY(PublicKey::parse(text).in(file.string()));
-    keyring.keys.push_back({file.stem().string(), key.raw, key.targets, file});
-  }
-  return keyring;
-}
-
 Status init(const Session& session, const InitArgs& args) {
   std::error_code error;
   if (fs::exists(args.folder, error) && !fs::is_empty(args.folder, error)) {
     return Error(Code::invalid, args.folder.string() + " is not empty")
         .with_hint("name a new folder, or remove this one yourself");
   }
-  const Version version = HC_TRY(Version::parse(args.version));
-  FirstInstall install{args.folder, "honeycomb",    "grub",     "",       HC_TRY(Commit::parse(std::string(64, '0'))),
-                       {},          args.arguments, args.trust, kSettings};
+  const Commit commit = HC_TRY(released_os(args.repository, args.version));
   const fs::path repository = fs::canonical(args.repository, error);
   if (error) return Error::from_errno(error.value(), "opening the repository " + args.repository.string());
-  install.url = "file://" + repository.string();
-  const std::string ref =
-      HC_TRY(read_file(repository / "refs/heads/os" / version.text(), 4096).in("version " + version.text()));
-  install.commit = HC_TRY(Commit::parse(trimmed(ref)));
-  install.keyring = HC_TRY(keyring_of(args.trust));
+  const FirstInstall install{args.folder, "honeycomb",    "grub",     "file://" + repository.string(),
+                             commit,      args.arguments, args.trust, kSettings};
   HC_TRY(make_dirs(args.folder / "boot"));
   HC_TRY(Firmware::prepare_sandbox(args.folder / "boot"));
   ProgressBar bar(session.json || session.quiet);

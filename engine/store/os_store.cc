@@ -18,15 +18,19 @@ GRef<OstreeSysroot> sysroot_object(const fs::path& path) {
   return adopt(ostree_sysroot_new(file.get()));
 }
 
-// libostree must not run grub-mkconfig and the like: the entries are ours.
-Status leave_bootloader_alone(OstreeRepo* repo) {
-  if (const char* now = ostree_repo_get_bootloader(repo); now && std::string_view(now) == "none") return ok;
+// Sets a key of the group `sysroot` in the repository's settings.
+Status set_of_sysroot(OstreeRepo* repo, const char* key, const char* value) {
   const KeyFile config(ostree_repo_copy_config(repo));
-  g_key_file_set_string(config.get(), "sysroot", "bootloader", "none");
+  const GText now(g_key_file_get_value(config.get(), "sysroot", key, nullptr));
+  if (now && std::string_view(now.get()) == value) return ok;
+  g_key_file_set_value(config.get(), "sysroot", key, value);
   GErr err;
   if (!ostree_repo_write_config(repo, config.get(), err)) return failed(err, "writing the repository's settings");
   return ok;
 }
+
+// libostree must not run grub-mkconfig and the like: the entries are ours.
+Status leave_bootloader_alone(OstreeRepo* repo) { return set_of_sysroot(repo, "bootloader", "none"); }
 
 bool on_other_device(const fs::path& one, const fs::path& other) {
   struct stat a {};
@@ -77,7 +81,8 @@ OsStore::OsStore(fs::path sysroot, const std::string& stateroot, GRef<OstreeSysr
 OsStore::~OsStore() = default;
 
 Status OsStore::create(const fs::path& sysroot, const std::string& stateroot) {
-  HC_TRY(make_dirs(sysroot / "boot"));
+  // /tmp of a version is a link to <sysroot>/tmp; something is mounted there.
+  for (const char* directory : {"boot", "tmp"}) HC_TRY(make_dirs(sysroot / directory));
   const GRef<OstreeSysroot> object = sysroot_object(sysroot);
   GErr err;
   if (!ostree_sysroot_ensure_initialized(object.get(), nullptr, err) ||
@@ -88,7 +93,10 @@ Status OsStore::create(const fs::path& sysroot, const std::string& stateroot) {
   if (!fs::is_directory(stateroot_path(sysroot, stateroot) / "var", error) &&
       !ostree_sysroot_init_osname(object.get(), stateroot.c_str(), nullptr, stateroot_err))
     return failed(stateroot_err, "making the state root " + stateroot);
-  HC_TRY(leave_bootloader_alone(ostree_sysroot_repo(object.get())));
+  OstreeRepo* repo = ostree_sysroot_repo(object.get());
+  HC_TRY(leave_bootloader_alone(repo));
+  // On a running node nothing but the engine writes to /sysroot.
+  HC_TRY(set_of_sysroot(repo, "readonly", "true"));
   return sync_filesystem(sysroot);
 }
 

@@ -1,7 +1,9 @@
 #include "engine/upgrade/first_install.h"
 
 #include "bootloader/factory.h"
+#include "engine/base/text.h"
 #include "engine/net/http.h"
+#include "engine/payload/keys.h"
 #include "engine/upgrade/os_slots.h"
 
 namespace hc {
@@ -18,6 +20,16 @@ Result<CommitObject> get_object(const FirstInstall& install, const StopToken& st
   return object;
 }
 
+Result<Keyring> keyring_of(const std::vector<fs::path>& files) {
+  Keyring keyring;
+  for (const fs::path& file : files) {
+    const std::string text = HC_TRY(read_file(file, 64 << 10));
+    const PublicKey key = HC_TRY(PublicKey::parse(text).in(file.string()));
+    keyring.keys.push_back({file.stem().string(), key.raw, key.targets, file});
+  }
+  return keyring;
+}
+
 Status put_settings(const FirstInstall& install, const fs::path& etc) {
   HC_TRY(make_dirs(etc / "trust.d"));
   for (const fs::path& key : install.trust) {
@@ -30,8 +42,9 @@ Status put_settings(const FirstInstall& install, const fs::path& etc) {
 }  // namespace
 
 Result<Verdict> install_first(const FirstInstall& install, const ProgressFn& progress, const StopToken& stop) {
+  const Keyring keyring = HC_TRY(keyring_of(install.trust));
   const CommitObject object = HC_TRY(get_object(install, stop));
-  const TrustPolicy policy(install.keyring, {});
+  const TrustPolicy policy(keyring, {});
   Verdict verdict = HC_TRY(policy.verify(install.commit, object.bytes, object.detached));
   HC_TRY(OsStore::create(install.sysroot, install.stateroot));
   const auto store = HC_TRY(OsStore::open(install.sysroot, install.stateroot));
@@ -48,6 +61,13 @@ Result<Verdict> install_first(const FirstInstall& install, const ProgressFn& pro
   HC_TRY(slots.release());
   HC_TRY(sync_filesystem(install.sysroot));
   return verdict;
+}
+
+Result<Commit> released_os(const fs::path& repository, const std::string& version) {
+  const Version wanted = HC_TRY(Version::parse(version));
+  const std::string ref =
+      HC_TRY(read_file(repository / "refs/heads/os" / wanted.text(), 4096).in("version " + wanted.text()));
+  return Commit::parse(trimmed(ref));
 }
 
 }  // namespace hc

@@ -16,9 +16,8 @@ struct FirstInstall {
   std::string bootloader = "grub";
   std::string url;  // file:// or http(s) address of the repository that has the payload
   Commit commit;
-  Keyring keyring;              // who may have signed it
   std::string arguments;        // this node's own kernel arguments
-  std::vector<fs::path> trust;  // *.pub files that the node trusts from now on
+  std::vector<fs::path> trust;  // *.pub files: who may have signed it, and whom the node trusts from now on
   std::string settings;         // content of honeycomb.conf
 };
 
@@ -26,5 +25,8 @@ struct FirstInstall {
 // sysroot can be started. After a failure the directory may hold half an installation: remove it and begin anew.
 // REQUIRES: the bootloader's environment can be made in <sysroot>/boot (see BootControl::check).
 Result<Verdict> install_first(const FirstInstall& install, const ProgressFn& progress, const StopToken& stop);
+
+// The commit that the repository in the folder `repository` has for this version of the OS.
+Result<Commit> released_os(const fs::path& repository, const std::string& version);
 
 }  // namespace hc
