@@ -1,8 +1,12 @@
 #include "engine/store/os_store.h"
 
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "engine/base/text.h"
 #include "engine/store/compare_tree.h"
@@ -36,6 +40,16 @@ bool on_other_device(const fs::path& one, const fs::path& other) {
   struct stat a {};
   struct stat b {};
   return ::stat(one.c_str(), &a) == 0 && ::stat(other.c_str(), &b) == 0 && a.st_dev != b.st_dev;
+}
+
+// Everybody else sees /sysroot read-only; libostree makes it writable only with the first change of its own.
+// REQUIRES: this process has a mount namespace of its own.
+Status make_writable(const char* place) {
+  struct statvfs info {};
+  if (::statvfs(place, &info) != 0) return Error::from_errno(errno, std::string("looking at ") + place);
+  if ((info.f_flag & ST_RDONLY) == 0) return ok;
+  if (::mount(nullptr, place, nullptr, MS_REMOUNT | MS_BIND, nullptr) == 0) return ok;
+  return Error::from_errno(errno, std::string("making ") + place + " writable");
 }
 
 // Freezing the file system of a sandbox in a folder would freeze the host.
@@ -104,11 +118,16 @@ Result<std::unique_ptr<OsStore>> OsStore::open(const fs::path& sysroot, const st
   const fs::path path = fs::absolute(sysroot).lexically_normal();
   GRef<OstreeSysroot> object = sysroot_object(path);
   GErr err;
-  // On a running node /sysroot and /boot may be read-only: made writable in our own mount namespace only.
-  const bool usable = path != "/" || ostree_sysroot_initialize_with_mount_namespace(object.get(), nullptr, err);
-  if (!usable || !ostree_sysroot_load(object.get(), nullptr, err))
-    return failed(err, "there is no system root in " + path.string());
   std::error_code error;
+  // On a running node /sysroot and /boot may be read-only: made writable in our own mount namespace only.
+  if (path == "/" && fs::exists("/run/ostree-booted", error) && ::geteuid() == 0) {
+    if (!ostree_sysroot_initialize_with_mount_namespace(object.get(), nullptr, err))
+      return failed(err, "preparing the system root for changes");
+    for (const char* place : {"/sysroot", "/boot"}) HC_TRY(make_writable(place));
+  }
+  GErr load_err;
+  if (!ostree_sysroot_load(object.get(), nullptr, load_err))
+    return failed(load_err, "there is no system root in " + path.string());
   if (!fs::is_directory(stateroot_path(path, stateroot), error))
     return Error(Code::invalid, path.string() + " has no state root " + quote(stateroot));
   Repository repository(retain(ostree_sysroot_repo(object.get())));
