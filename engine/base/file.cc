@@ -14,6 +14,8 @@
 #include <charconv>
 #include <limits>
 
+#include "engine/base/clock.h"
+
 namespace hc {
 namespace {
 
@@ -173,10 +175,18 @@ Result<Space> free_space(const fs::path& path) {
                fixed_inodes ? info.f_favail : std::numeric_limits<std::uint64_t>::max()};
 }
 
-Result<FileLock> FileLock::take(const fs::path& path) {
+Result<FileLock> FileLock::take(const fs::path& path, std::int64_t wait_ms) {
   UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd) return failed("opening", path);
-  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+  constexpr std::int64_t kPauseMs = 10;
+  SystemClock clock;
+  const std::int64_t until = clock.monotonic_ms() + wait_ms;
+  int locked = ::flock(fd.get(), LOCK_EX | LOCK_NB);
+  while (locked != 0 && errno == EWOULDBLOCK && clock.monotonic_ms() < until) {
+    clock.sleep_ms(kPauseMs);
+    locked = ::flock(fd.get(), LOCK_EX | LOCK_NB);
+  }
+  if (locked != 0) {
     if (errno != EWOULDBLOCK) return failed("locking", path);
     std::array<char, 32> holder{};
     const ssize_t size = ::pread(fd.get(), holder.data(), holder.size() - 1, 0);

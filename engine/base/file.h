@@ -73,8 +73,9 @@ Result<Space> free_space(const fs::path& path);
 // An exclusive lock (flock) on a file, held until destruction. It dies with the process, so a dead holder never blocks.
 class FileLock {
  public:
-  // Fails with Code::busy at once where another process holds it; the text names the holder's pid where it wrote one.
-  static Result<FileLock> take(const fs::path& path);
+  // Fails with Code::busy where another process still holds it after `wait_ms`; the text names the holder's pid where
+  // it wrote one.
+  static Result<FileLock> take(const fs::path& path, std::int64_t wait_ms = 0);
 
  private:
   explicit FileLock(UniqueFd fd) : fd_(std::move(fd)) {}
