@@ -27,38 +27,6 @@ std::string marks(const SlotStatus& slot, const Target& target) {
   return text;
 }
 
-Json to_json(const SlotStatus& slot) {
-  Json json = {
-      {"slot", name(slot.slot)}, {"running", slot.booted}, {"confirmed", slot.confirmed}, {"trial", slot.trial}};
-  json["version"] = slot.content ? Json(slot.content->version) : Json(nullptr);
-  json["commit"] = slot.content ? Json(slot.content->commit.hex()) : Json(nullptr);
-  json["installation"] = slot.content ? Json(slot.content->id) : Json(nullptr);
-  return json;
-}
-
-Json to_json(const NodeStatus& status) {
-  Json json = {{"node",
-                {{"sysroot", status.node.sysroot.string()},
-                 {"model", status.model},
-                 {"booted", status.node.booted ? Json(name(*status.node.booted)) : Json(nullptr)},
-                 {"boot_id", status.node.boot_id}}},
-               {"targets", Json::array()},
-               {"transaction", status.transaction ? to_json(*status.transaction) : Json(nullptr)},
-               {"waits_for_reboot", status.waits_for_reboot},
-               {"last_transaction", status.last ? to_json(*status.last) : Json(nullptr)}};
-  for (const TargetStatus& target : status.targets) {
-    Json slots = Json::array();
-    for (const SlotStatus& slot : target.slots) slots.push_back(to_json(slot));
-    json["targets"].push_back({{"target", target.target.name()},
-                               {"slots", std::move(slots)},
-                               {"tries_left", target.tries_left},
-                               {"degraded", !target.problem.empty()},
-                               {"problem", target.problem},
-                               {"fitted", target.fitted}});
-  }
-  return json;
-}
-
 std::string summary(const Transaction& t) {
   return t.label() + ": " + std::string(name(t.kind)) + " " + t.target.name() + " " +
          printable(t.to.version.empty() ? t.requested : t.to.version);

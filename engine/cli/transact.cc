@@ -47,24 +47,6 @@ Result<std::optional<Report>> some(Result<Report> report) {
   return std::optional(std::move(report).value());
 }
 
-Json to_json(const Plan& plan) {
-  return {
-      {"target", plan.request.target.name()},
-      {"version", plan.verdict.manifest.version.text()},
-      {"commit", plan.verdict.payload.commit().hex()},
-      {"found_in", plan.found.where},
-      {"signers", plan.verdict.signers},
-      {"warnings", plan.verdict.warnings},
-      {"from", {{"version", plan.from.version}, {"slot", plan.from.slot ? std::string(name(*plan.from.slot)) : ""}}},
-      {"to_slot", name(plan.to)},
-      {"replaces_version", plan.replaced_version},
-      {"download_bytes", plan.download.known ? Json(plan.download.bytes) : Json(nullptr)},
-      {"download_objects", plan.download.known ? Json(plan.download.objects) : Json(nullptr)},
-      {"reboot", plan.reboot},
-      {"changelog", plan.verdict.manifest.changelog},
-      {"manifest", to_json(plan.verdict.manifest)}};
-}
-
 void print(const Plan& plan, const Settings& settings) {
   const Manifest& manifest = plan.verdict.manifest;
   const auto line = [](const char* label, const std::string& text) {

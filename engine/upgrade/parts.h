@@ -17,6 +17,7 @@ namespace hc {
 struct NodeParts {
   Node node;
   Settings settings;
+  std::string job;  // see Upgrader::work_for
   SystemClock clock;
   RecordDir records;
   ProcessHookRunner hooks;

@@ -139,6 +139,7 @@ Json to_json(const Transaction& t) {
   json["target"] = t.target.name();
   json["request"] = {
       {"what", t.requested}, {"by", t.requested_by}, {"at", t.requested_at}, {"url", t.url}, {"again", t.again}};
+  json["jobs"] = t.jobs;
   json["from"] = to_json(t.from);
   json["to"] = to_json(t.to);
   json["replaced"] = nullptr;
@@ -174,6 +175,7 @@ Result<Transaction> transaction_from(const Json& json) {
   t.requested_at = get<std::int64_t>(request, "at");
   t.url = get<std::string>(request, "url");
   t.again = get<bool>(request, "again");
+  t.jobs = get_texts(json, "jobs");
   t.from = HC_TRY(side_from(get_json(json, "from", Json::object())));
   t.to = HC_TRY(side_from(get_json(json, "to", Json::object())));
   if (const auto replaced = get<std::string>(json, "replaced"); !replaced.empty()) t.replaced = replaced;

@@ -61,6 +61,7 @@ struct Transaction {
   std::int64_t requested_at = 0;
   std::string url;     // where the content comes from; empty: it is here already
   bool again = false;  // deploy it though it failed here before
+  std::vector<std::string> jobs;  // keys of the queue's jobs that had a part in it
 
   Side from;
   Side to;

@@ -22,6 +22,11 @@ Error busy(const Transaction& t) {
       .with_hint("restart the node to go on, or take it back with `hc-os rollback`");
 }
 
+// Only what somebody asked for bears the job's key, never what the engine does of itself meanwhile.
+void tie(Transaction& t, const NodeParts& parts) {
+  if (!parts.job.empty()) t.jobs.push_back(parts.job);
+}
+
 // The version that was there before the first transaction belongs to the history too: it must be possible to go back to
 // it.
 Status record_first_version(NodeParts& parts, const Target& target) {
@@ -121,6 +126,7 @@ Upgrader::Upgrader(std::unique_ptr<NodeParts> parts) : parts_(std::move(parts)) 
 Upgrader::~Upgrader() = default;
 const Node& Upgrader::node() const { return parts_->node; }
 const Settings& Upgrader::settings() const { return parts_->settings; }
+void Upgrader::work_for(std::string job) { parts_->job = std::move(job); }
 Remotes Upgrader::remotes() const { return {parts_->node.lib, parts_->node.etc}; }
 
 Result<std::unique_ptr<Upgrader>> Upgrader::open(const fs::path& sysroot) {
@@ -173,6 +179,7 @@ Result<Report> Upgrader::deploy(const Request& request, const Listener& listener
   const Slot to = current ? other(*current) : Slot::a;
   Transaction t = HC_TRY(begin_transaction(*parts_, TransactionKind::deploy, request, std::move(from),
                                            Side{to, found.commit.hex(), "", 0}));
+  tie(t, *parts_);
   t.url = found.url;
   auto* target = HC_TRY(parts_->target(request.target));
   const std::optional<SlotContent> replaced = HC_TRY(target->slots->content(to));
@@ -189,6 +196,7 @@ Result<Report> Upgrader::rollback(const Target& target, const std::string& by, c
   if (waits) {
     pending->outcome = Outcome::cancelled;
     turn_round(*pending, Error(Code::cancelled, "taken back by " + by + " before the restart"));
+    tie(*pending, *parts_);
     return run_transaction(*parts_, std::move(*pending), listener, stop);
   }
   HC_TRY(end_unfinished(*parts_, listener, stop));
@@ -212,6 +220,7 @@ Result<Report> Upgrader::rollback(const Target& target, const std::string& by, c
     return Error(Code::invalid, target.name() + " is not fitted on this node, says its node.json");
   Transaction t =
       HC_TRY(begin_transaction(*parts_, TransactionKind::rollback, Request{target, to.version, by, false}, from, to));
+  tie(t, *parts_);
   if (!target.is_os()) t.restart = HC_TRY(parts_->metadata(to)).reboot;
   return run_transaction(*parts_, std::move(t), listener, stop);
 }
@@ -226,6 +235,7 @@ Result<Report> Upgrader::confirm(const std::string& by, const Listener& listener
     pending->notes.push_back("confirmed by " + by + " without waiting for the health checks");
     pending->step = "confirm";
     pending->entries = 0;
+    tie(*pending, *parts_);
     return run_transaction(*parts_, std::move(*pending), listener, stop);
   }
   HC_TRY(end_unfinished(*parts_, listener, stop));
@@ -240,6 +250,7 @@ Result<Report> Upgrader::confirm(const std::string& by, const Listener& listener
   const Side to = HC_TRY(parts_->side(Target::os(), booted));
   Transaction t = HC_TRY(
       begin_transaction(*parts_, TransactionKind::confirm, Request{Target::os(), to.version, by, false}, from, to));
+  tie(t, *parts_);
   return run_transaction(*parts_, std::move(t), listener, stop);
 }
 

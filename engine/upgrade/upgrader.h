@@ -95,6 +95,9 @@ class Upgrader {
 
   const Node& node() const;
   const Settings& settings() const;
+  // From now on every transaction that a call begins, or takes back, bears this job's key: after a kill the queue finds
+  // there what became of its job.
+  void work_for(std::string job);
 
   // Changes nothing on the node.
   Result<Plan> plan(const Request& request, const StopToken& stop);
@@ -132,5 +135,8 @@ class Upgrader {
   explicit Upgrader(std::unique_ptr<NodeParts> parts);
   std::unique_ptr<NodeParts> parts_;
 };
+
+Json to_json(const Plan& plan);
+Json to_json(const NodeStatus& status);
 
 }  // namespace hc
