@@ -1,0 +1,170 @@
+#include "engine/service/attempt.h"
+
+#include <algorithm>
+
+#include "engine/base/text.h"
+#include "engine/upgrade/steps.h"
+
+namespace hc {
+namespace {
+
+bool bears(const Transaction& t, const std::string& key) {
+  return std::find(t.jobs.begin(), t.jobs.end(), key) != t.jobs.end();
+}
+
+Did with(Report report) { return {std::move(report), "", Json::object(), std::nullopt}; }
+Did with(std::string text, Json data = Json::object()) {
+  return {std::nullopt, std::move(text), std::move(data), std::nullopt};
+}
+
+// How the attempt's transaction stands; nothing: there is none yet.
+Result<std::optional<Did>> earlier(Upgrader& upgrader, const Job& job, const Listener& listener,
+                                   const StopToken& stop) {
+  for (Transaction& t : HC_TRY(upgrader.history()))
+    if (bears(t, job.key())) return std::optional(with(Report{std::move(t), Ended::finished}));
+  const NodeStatus status = HC_TRY(upgrader.status());
+  if (!status.transaction || !bears(*status.transaction, job.key())) return std::optional<Did>();
+  if (job.cancel && status.waits_for_reboot)
+    return std::optional(with(HC_TRY(upgrader.rollback(status.transaction->target, job.by, listener, stop))));
+  // Another process may be at it just now: honeycomb-boot.service while the new version is on trial.
+  Result<std::optional<Report>> report = upgrader.resume(listener, stop);
+  if (!report) return std::optional(Did{std::nullopt, "", Json::object(), std::move(report).error()});
+  if (!*report) return std::optional<Did>();
+  return std::optional(with(std::move(**report)));
+}
+
+Result<Did> transaction(Result<Report> report) {
+  if (!report) return std::move(report).error();
+  return with(std::move(report).value());
+}
+
+Result<Did> pin(Upgrader& upgrader, const Job& job, const Target& target, const StopToken& stop) {
+  const bool pinned = job.kind == JobKind::pin;
+  HC_TRY(upgrader.pin(target, job.what, pinned, stop));
+  return with(target.name() + " " + job.what +
+              (pinned ? " is kept until it is unpinned" : " is kept only as long as keep_versions says"));
+}
+
+Result<Did> health(Upgrader& upgrader, const Listener& listener, const StopToken& stop) {
+  const HealthReport report = HC_TRY(upgrader.health(listener, stop));
+  return with(report.healthy ? "The node is healthy" : "The node is not healthy", to_json(report));
+}
+
+Result<Did> begin(Upgrader& upgrader, const Job& job, const Listener& listener, const StopToken& stop) {
+  const Target target = HC_TRY(Target::parse(job.target));
+  switch (job.kind) {
+    case JobKind::deploy:
+      return transaction(upgrader.deploy({target, job.what, job.by, job.again}, listener, stop));
+    case JobKind::rollback:
+      return transaction(upgrader.rollback(target, job.by, listener, stop));
+    case JobKind::confirm:
+      return transaction(upgrader.confirm(job.by, listener, stop));
+    case JobKind::pin:
+    case JobKind::unpin:
+      return pin(upgrader, job, target, stop);
+    case JobKind::collect: {
+      const std::uint64_t freed = HC_TRY(upgrader.collect_garbage());
+      return with("Freed " + human_bytes(freed), {{"bytes", freed}});
+    }
+    case JobKind::health:
+      return health(upgrader, listener, stop);
+    case JobKind::file:
+      break;
+  }
+  return Error(Code::internal, "this engine cannot carry out jobs of the kind " + std::string(name(job.kind)));
+}
+
+// What trying again later may help with.
+bool may_pass(Code code) { return code == Code::unavailable || code == Code::busy || code == Code::no_space; }
+
+// A worker that was told to end took its transaction back before the switch. Nobody wanted the job to end.
+bool only_interrupted(const Job& job, const Transaction& t) {
+  if (job.cancel || !t.failure || job.kind == JobKind::rollback) return false;
+  const auto place = step_index(t.failure->step);
+  return place && *place <= *step_index("switch");
+}
+
+void fail_or_defer(Job& job, const Error& error, std::int64_t wall, const Patience& patience) {
+  job.error = error;
+  if (!may_pass(error.code()) || job.attempt >= job.attempts || job.cancel) {
+    job.state = JobState::failed;
+    return;
+  }
+  constexpr unsigned kMostDoublings = 20;
+  const std::int64_t pause = std::min(patience.first_s << std::min(job.attempt - 1, kMostDoublings), patience.most_s);
+  job.state = JobState::deferred;
+  job.not_before = wall + pause;
+  job.reason =
+      "attempt " + std::to_string(job.attempt) + " of " + std::to_string(job.attempts) + " failed: " + error.text();
+  ++job.attempt;
+}
+
+void settle_end(Job& job, const Transaction& t, std::int64_t wall, const Patience& patience) {
+  const Outcome outcome = t.outcome.value_or(Outcome::failed);
+  const Error why = t.failure
+                        ? Error(t.failure->code, t.failure->step + ": " + t.failure->text).with_hint(t.failure->hint)
+                        : Error(Code::internal, t.label() + " ended without a reason");
+  if (outcome == Outcome::failed || outcome == Outcome::rolled_back) {
+    fail_or_defer(job, why, wall, patience);
+  } else if (outcome != Outcome::cancelled || job.kind == JobKind::rollback) {
+    job.state = JobState::done;
+  } else if (only_interrupted(job, t)) {
+    job.state = JobState::queued;
+    job.reason = "was interrupted and begins anew";
+    ++job.attempt;
+    ++job.attempts;
+  } else {
+    job.state = JobState::cancelled;
+    job.error = why;
+  }
+}
+
+}  // namespace
+
+Result<Did> attempt(Upgrader& upgrader, const Job& job, const Listener& listener, const StopToken& stop) {
+  upgrader.work_for(job.key());
+  if (std::optional<Did> did = HC_TRY(earlier(upgrader, job, listener, stop))) return std::move(*did);
+  if (job.cancel) return Error(Code::cancelled, "cancelled before it began");
+  return begin(upgrader, job, listener, stop);
+}
+
+void settle(Job& job, const Result<Did>& did, const std::string& boot_id, std::int64_t wall, const Patience& patience) {
+  job.reason.clear();
+  job.not_before = 0;
+  job.error.reset();
+  job.starts = 0;
+  if (did && did->holds) {
+    constexpr std::int64_t kPauseS = 15;
+    job.state = JobState::deferred;
+    job.not_before = wall + kPauseS;
+    job.reason = did->holds->text();
+    return;
+  }
+  if (!did) {
+    if (did.error().code() != Code::cancelled) return fail_or_defer(job, did.error(), wall, patience);
+    job.error = did.error();
+    job.state = job.cancel ? JobState::cancelled : JobState::queued;
+    return;
+  }
+  if (!did->report) {
+    job.state = JobState::done;
+    job.result = {{"text", did->text}, {"data", did->data}};
+    return;
+  }
+  const Report& report = *did->report;
+  job.transaction = report.transaction.id;
+  if (report.ended == Ended::finished) return settle_end(job, report.transaction, wall, patience);
+  if (report.ended == Ended::later) {
+    job.state = JobState::queued;
+    job.reason = "was interrupted and goes on";
+    return;
+  }
+  job.state = JobState::restart;
+  job.boot_id = boot_id;
+  job.reason = "waits for the node to restart";
+  // Should the restart not come, it is asked for again.
+  constexpr std::int64_t kRestartS = 60;
+  if (job.reboot) job.not_before = wall + kRestartS;
+}
+
+}  // namespace hc
