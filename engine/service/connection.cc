@@ -69,6 +69,10 @@ Status Door::listen(GRef<GSocket> socket) {
   listener->local = g_socket_get_family(socket.get()) == G_SOCKET_FAMILY_UNIX;
   listener->socket = std::move(socket);
   g_socket_set_blocking(listener->socket.get(), FALSE);
+  // A full backlog makes honest clients wait for seconds; what is too much is closed instead.
+  constexpr int kBacklog = 1024;
+  g_socket_set_listen_backlog(listener->socket.get(), kBacklog);
+  if (!g_socket_listen(listener->socket.get(), nullptr)) return Error(Code::io, "the socket cannot listen");
   GSource* source = g_socket_create_source(listener->socket.get(), G_IO_IN, nullptr);
   g_source_set_callback(source, G_SOURCE_FUNC(&Door::on_incoming), listener.get(), nullptr);
   listener->source = g_source_attach(source, nullptr);
@@ -91,7 +95,7 @@ Status Door::add_unix(const std::string& path) {
   GRef<GSocket> socket =
       adopt(g_socket_new(G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_DEFAULT, err));
   const GRef<GSocketAddress> address = adopt(g_unix_socket_address_new(path.c_str()));
-  if (!socket || !g_socket_bind(socket.get(), address.get(), FALSE, err) || !g_socket_listen(socket.get(), err))
+  if (!socket || !g_socket_bind(socket.get(), address.get(), FALSE, err))
     return err.as(Code::io, "listening on " + path);
   std::error_code error;
   fs::permissions(path, fs::perms(0666), error);
@@ -104,20 +108,23 @@ Status Door::add_tcp(unsigned port) {
       adopt(g_socket_new(G_SOCKET_FAMILY_IPV4, G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_DEFAULT, err));
   const GRef<GSocketAddress> address =
       adopt(g_inet_socket_address_new_from_string("127.0.0.1", static_cast<guint16>(port)));
-  if (!socket || !g_socket_bind(socket.get(), address.get(), TRUE, err) || !g_socket_listen(socket.get(), err))
+  if (!socket || !g_socket_bind(socket.get(), address.get(), TRUE, err))
     return err.as(Code::io, "listening on 127.0.0.1:" + std::to_string(port));
   return listen(std::move(socket));
 }
 
 gboolean Door::on_incoming(GSocket*, GIOCondition, gpointer data) {
   auto& listener = *static_cast<Listener*>(data);
-  listener.door->accept(listener);
+  constexpr int kAtOnce = 64;
+  for (int i = 0; i < kAtOnce; ++i)
+    if (!listener.door->accept(listener)) break;
   return G_SOURCE_CONTINUE;
 }
 
-void Door::accept(Listener& listener) {
+bool Door::accept(Listener& listener) {
   const GRef<GSocket> socket = adopt(g_socket_accept(listener.socket.get(), nullptr, nullptr));
-  if (!socket || *listener.open >= kMostOpen) return;  // closed with its last reference
+  if (!socket) return false;
+  if (*listener.open >= kMostOpen) return true;  // closed with its last reference
   const GRef<GSocketConnection> stream = adopt(g_socket_connection_factory_create_connection(socket.get()));
   // The address is an object of this connection's own, on which its messages find it again.
   const GRef<GSocketAddress> address = adopt(g_unix_socket_address_new("client"));
@@ -133,6 +140,7 @@ void Door::accept(Listener& listener) {
       new std::shared_ptr<unsigned>(listener.open));
   if (!soup_server_accept_iostream(server_.get(), G_IO_STREAM(stream.get()), address.get(), address.get(), nullptr))
     connection->cut();
+  return true;
 }
 
 }  // namespace hc

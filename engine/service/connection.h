@@ -55,7 +55,7 @@ class Door {
   struct Listener;
   Status listen(GRef<GSocket> socket);
   static gboolean on_incoming(GSocket* socket, GIOCondition condition, gpointer listener);
-  void accept(Listener& listener);
+  bool accept(Listener& listener);
 
   GRef<SoupServer> server_;
   std::vector<std::unique_ptr<Listener>> listeners_;
