@@ -24,6 +24,8 @@ struct CommandLine {
   std::string slot;
   bool reboot = false;
   bool check = false;
+  bool follow = false;
+  bool quick = false;
   std::function<int()> run;
 };
 
@@ -41,6 +43,7 @@ void add_changing_verbs(CLI::App& app, CommandLine& line) {
   deploy_verb->add_option("--target,-t", line.deploy.target, "os or a peripheral")->capture_default_str();
   deploy_verb->add_flag("--plan", line.deploy.plan, "Say what would happen; change nothing");
   deploy_verb->add_flag("--again", line.deploy.again, "Also a version that runs already or failed here before");
+  deploy_verb->add_flag("--detach", line.session.detach, "Only queue it; honeycombd does the rest");
   deploy_verb->add_flag("--reboot", line.deploy.reboot, "Restart the node when that is the next step");
 
   CLI::App* rollback_verb =
@@ -81,7 +84,20 @@ void add_looking_verbs(CLI::App& app, CommandLine& line) {
                                [&] { return verify(line.session, line.slot, line.target); });
   verify_verb->add_option("slot", line.slot, "a or b; both where it is left out")->check(CLI::IsMember({"a", "b"}));
   verify_verb->add_option("--target,-t", line.target, "os or a peripheral")->capture_default_str();
+  CLI::App* doctor_verb = verb(app, line, "doctor", "What is wrong with this node's set-up, and how to mend it",
+                               [&] { return doctor(line.session, line.quick); });
+  doctor_verb->add_flag("--quick", line.quick, "Without reading every file of the slots");
   verb(app, line, "health", "Run the health checks now", [&] { return health(line.session); });
+}
+
+void add_queue_verbs(CLI::App& app, CommandLine& line) {
+  CLI::App* jobs_verb = verb(app, line, "jobs", "What honeycombd has queued, and how it went",
+                             [&] { return jobs(line.session, line.what, line.follow); });
+  jobs_verb->add_option("job", line.what, "Its number; all where it is left out")->check(CLI::PositiveNumber);
+  jobs_verb->add_flag("--follow,-f", line.follow, "Watch that job to its end");
+  CLI::App* cancel_verb = verb(app, line, "cancel", "End a job; what it did is taken back",
+                               [&] { return cancel(line.session, line.what); });
+  cancel_verb->add_option("job", line.what, "Its number")->required()->check(CLI::PositiveNumber);
 }
 
 void add_keeping_verbs(CLI::App& app, CommandLine& line) {
@@ -119,6 +135,7 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   add_changing_verbs(app, line);
   add_looking_verbs(app, line);
+  add_queue_verbs(app, line);
   add_keeping_verbs(app, line);
   try {
     app.parse(argc, argv);

@@ -2,6 +2,7 @@
 
 #include "engine/base/text.h"
 #include "engine/cli/reporter.h"
+#include "engine/cli/service_link.h"
 
 namespace hc {
 namespace {
@@ -23,6 +24,9 @@ int manage(const Session& session, Work run) {
 }  // namespace
 
 int pin(const Session& session, const std::string& what, const std::string& target_name, bool pinned) {
+  if (const auto exit =
+          by_service(session, {{"kind", pinned ? "pin" : "unpin"}, {"target", target_name}, {"what", what}}))
+    return *exit;
   return manage(session, [&](Upgrader& upgrader) -> Result<std::string> {
     const Target target = HC_TRY(Target::parse(target_name));
     HC_TRY(upgrader.pin(target, what, pinned, session.stop));
@@ -32,6 +36,7 @@ int pin(const Session& session, const std::string& what, const std::string& targ
 }
 
 int collect_garbage(const Session& session) {
+  if (const auto exit = by_service(session, {{"kind", "gc"}})) return *exit;
   return manage(session, [&](Upgrader& upgrader) -> Result<std::string> {
     const std::uint64_t freed = HC_TRY(upgrader.collect_garbage());
     return "Freed " + human_bytes(freed);

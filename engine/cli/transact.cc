@@ -1,22 +1,12 @@
-#include <pwd.h>
-#include <unistd.h>
-
 #include <cstdio>
-#include <cstdlib>
 
 #include "engine/base/process.h"
 #include "engine/base/text.h"
 #include "engine/cli/reporter.h"
+#include "engine/cli/service_link.h"
 
 namespace hc {
 namespace {
-
-// Who asks: the person behind sudo where there is one.
-std::string who() {
-  if (const char* sudo = std::getenv("SUDO_USER")) return printable(sudo);
-  const passwd* entry = getpwuid(getuid());
-  return entry != nullptr ? entry->pw_name : std::to_string(getuid());
-}
 
 // Opens the node and runs one change on it; both the same for every verb here.
 template <typename Change>
@@ -94,6 +84,12 @@ int deploy(const Session& session, const DeployOptions& options) {
   if (!target) return fail(session, target.error());
   const Request request{*target, options.what, who(), options.again};
   if (options.plan) return show_plan(session, request);
+  if (const auto exit = by_service(session, {{"kind", "deploy"},
+                                             {"target", options.target},
+                                             {"what", options.what},
+                                             {"again", options.again},
+                                             {"reboot", options.reboot}}))
+    return *exit;
   return change(session, options.reboot, [&](Upgrader& upgrader, const Listener& listener) {
     return some(upgrader.deploy(request, listener, session.stop));
   });
@@ -102,12 +98,15 @@ int deploy(const Session& session, const DeployOptions& options) {
 int rollback(const Session& session, const std::string& target_name, bool reboot) {
   const auto target = Target::parse(target_name);
   if (!target) return fail(session, target.error());
+  if (const auto exit = by_service(session, {{"kind", "rollback"}, {"target", target_name}, {"reboot", reboot}}))
+    return *exit;
   return change(session, reboot, [&](Upgrader& upgrader, const Listener& listener) {
     return some(upgrader.rollback(*target, who(), listener, session.stop));
   });
 }
 
 int confirm(const Session& session) {
+  if (const auto exit = by_service(session, {{"kind", "confirm"}, {"reboot", false}})) return *exit;
   return change(session, false, [&](Upgrader& upgrader, const Listener& listener) {
     return some(upgrader.confirm(who(), listener, session.stop));
   });

@@ -13,7 +13,8 @@ namespace hc {
 struct Session {
   fs::path sysroot = "/";
   bool json = false;
-  bool quiet = false;  // no progress, no steps; errors only
+  bool quiet = false;   // no progress, no steps; errors only
+  bool detach = false;  // only queue it
   StopToken stop;
 };
 
@@ -48,6 +49,8 @@ int diff(const Session& session, const std::string& from, const std::string& to,
 int log_of(const Session& session, const std::string& what);
 int verify(const Session& session, const std::string& slot, const std::string& target);
 int health(const Session& session);
+// What is wrong with the set-up of this node, and how to mend it. Not `quick`: with every file of the slots.
+int doctor(const Session& session, bool quick);
 
 // Keep house.
 int pin(const Session& session, const std::string& what, const std::string& target, bool pinned);
@@ -56,5 +59,9 @@ int trust_list(const Session& session);
 int remote_add(const Session& session, const std::string& name, const std::string& place);
 int remote_remove(const Session& session, const std::string& name);
 int remote_list(const Session& session);
+
+// The queue of honeycombd. `what` is a job's number; empty: all.
+int jobs(const Session& session, const std::string& what, bool follow);
+int cancel(const Session& session, const std::string& what);
 
 }  // namespace hc

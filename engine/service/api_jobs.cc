@@ -50,7 +50,7 @@ Result<Job> wish(const Json& json) {
   std::string kind = "deploy";
   int attempts = static_cast<int>(kAttempts);
   for (const auto& [key, value] : json.items()) {
-    constexpr std::string_view kKnown[] = {"kind", "target", "what", "again", "reboot", "any_time", "attempts"};
+    constexpr std::string_view kKnown[] = {"kind", "target", "what", "again", "reboot", "any_time", "attempts", "by"};
     if (std::find(std::begin(kKnown), std::end(kKnown), key) == std::end(kKnown))
       return Error(Code::invalid, "a job has no " + quote(key))
           .with_hint("kind, target, what, again, reboot, any_time, attempts");
@@ -61,6 +61,7 @@ Result<Job> wish(const Json& json) {
   HC_TRY(read_field(json, "again", job.again));
   HC_TRY(read_field(json, "reboot", job.reboot));
   HC_TRY(read_field(json, "any_time", job.any_time));
+  HC_TRY(read_field(json, "by", job.by));
   HC_TRY(read_field(json, "attempts", attempts));
   const auto known = job_kind_from(kind);
   if (!known) return Error(Code::invalid, quote(kind) + " is no kind of job");
@@ -86,7 +87,9 @@ Status check(const Api& api, const Job& job) {
 
 Result<Answer> add(const Api& api, const Ask& ask, Job job) {
   HC_TRY(check(api, job));
-  job.by = ask.caller.name;
+  // Root may speak for somebody: hc-os does, for the person behind sudo.
+  const bool spoken_for = ask.caller.local_socket && ask.caller.uid == 0 && !job.by.empty();
+  if (!spoken_for || printable(job.by) != job.by) job.by = ask.caller.name;
   return accepted(HC_TRY(api.enqueue(std::move(job))));
 }
 

@@ -31,27 +31,36 @@ Supervisor::Supervisor(fs::path sysroot, std::function<void()> changed)
 
 Supervisor::~Supervisor() {
   if (timer_ != 0) g_source_remove(timer_);
-  if (monitor_) g_signal_handlers_disconnect_by_data(monitor_.get(), this);
+  for (const auto& monitor : monitors_) g_signal_handlers_disconnect_by_data(monitor.get(), this);
 }
 
+// Jobs come and go in one; the other tells when a transaction has ended that no worker of ours carried on.
 Status Supervisor::begin() {
   const Node node = HC_TRY(Node::open(sysroot_));
   const JobQueue queue = HC_TRY(JobQueue::open(node.state, clock_));
-  const GRef<GFile> directory = adopt(g_file_new_for_path(queue.directory().c_str()));
-  GErr err;
-  monitor_ = adopt(g_file_monitor_directory(directory.get(), G_FILE_MONITOR_WATCH_MOVES, nullptr, err));
-  if (!monitor_) return err.as(Code::io, "watching " + queue.directory().string());
-  constexpr int kRateMs = 100;
-  g_file_monitor_set_rate_limit(monitor_.get(), kRateMs);
-  g_signal_connect(monitor_.get(), "changed",
-                   G_CALLBACK(+[](GFileMonitor*, GFile*, GFile*, GFileMonitorEvent event, gpointer self) {
-                     auto& own = *static_cast<Supervisor*>(self);
-                     own.changed_();
-                     if (event == G_FILE_MONITOR_EVENT_RENAMED || event == G_FILE_MONITOR_EVENT_MOVED_IN)
-                       own.look_in(kSoonMs);
-                   }),
-                   this);
+  HC_TRY(watch(queue.directory()));
+  HC_TRY(watch(node.state));
   look();
+  return ok;
+}
+
+Status Supervisor::watch(const fs::path& directory) {
+  const GRef<GFile> file = adopt(g_file_new_for_path(directory.c_str()));
+  GErr err;
+  GRef<GFileMonitor> monitor = adopt(g_file_monitor_directory(file.get(), G_FILE_MONITOR_WATCH_MOVES, nullptr, err));
+  if (!monitor) return err.as(Code::io, "watching " + directory.string());
+  constexpr int kRateMs = 100;
+  g_file_monitor_set_rate_limit(monitor.get(), kRateMs);
+  g_signal_connect(
+      monitor.get(), "changed", G_CALLBACK(+[](GFileMonitor*, GFile*, GFile*, GFileMonitorEvent event, gpointer self) {
+        auto& own = *static_cast<Supervisor*>(self);
+        own.changed_();
+        const bool other_file = event == G_FILE_MONITOR_EVENT_RENAMED || event == G_FILE_MONITOR_EVENT_MOVED_IN ||
+                                event == G_FILE_MONITOR_EVENT_DELETED;
+        if (other_file) own.look_in(kSoonMs);
+      }),
+      this);
+  monitors_.push_back(std::move(monitor));
   return ok;
 }
 

@@ -25,6 +25,7 @@ class Supervisor {
 
  private:
   static gboolean on_time(gpointer self);
+  Status watch(const fs::path& directory);
   void look_in(std::int64_t ms);
   void look();
   void start_worker();
@@ -34,7 +35,7 @@ class Supervisor {
   fs::path sysroot_;
   std::function<void()> changed_;
   SystemClock clock_;
-  GRef<GFileMonitor> monitor_;
+  std::vector<GRef<GFileMonitor>> monitors_;
   GRef<GDBusConnection> bus_;
   guint timer_ = 0;
   std::int64_t due_ms_ = 0;

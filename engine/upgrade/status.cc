@@ -83,6 +83,8 @@ Result<VersionDiff> Upgrader::diff(const Target& target, const std::string& from
   return VersionDiff{std::move(one), std::move(two), std::move(files)};
 }
 
+Status Upgrader::check_boot() { return parts_->boot->check(); }
+
 Result<HealthReport> Upgrader::health(const Listener& listener, const StopToken& stop) {
   return parts_->run_health(Transaction{}, listener, stop);
 }

@@ -162,6 +162,30 @@ TEST_F(Daemon, MetricsAreWhatPrometheusReads) {
   EXPECT_THAT(parsed.output, HasSubstr("[1.0, 1.0]")) << "the system's slot and the camera's";
 }
 
+// As systemd runs it: nothing but the queue can be written, and root has no capability.
+TEST_F(Daemon, NeedsNothingButItsQueue) {
+  post("/v1/jobs", camera("1.0"));
+  EXPECT_TRUE(all_end());
+  kill_service();
+  const std::string inner = (dir_ / "inner.sock").string();
+  const std::string script =
+      "set -e; n=" + node().string() + "; q=" + queue().directory().string() +
+      "; mount --bind $n $n; mount --bind $q $q; mount -o remount,bind,ro $n; "
+      "! touch $n/x 2>/dev/null; exec setpriv --bounding-set=-all --inh-caps=-all --no-new-privs " +
+      HC_SERVICE_PROGRAM + " --sysroot $n --port 0 --socket " + inner;
+  service_ = start({"/usr/bin/unshare", "-m", "/bin/sh", "-c", script});
+  const auto ask = [&](const std::string& path) {
+    return run({"curl", "-sS", "--unix-socket", inner, "-w", "%{http_code}", "http://localhost" + path});
+  };
+  ASSERT_TRUE(comes([&] { return ask("/").output.ends_with("200"); })) << ask("/").output;
+  for (const char* path : {"/metrics", "/v1/jobs", "/v1/jobs/1", "/v1/targets", "/v1/targets/os/slots", "/v1/history",
+                           "/v1/history/1", "/v1/health", "/v1/plan?what=2.0&target=ptz-camera"})
+    EXPECT_TRUE(ask(path).output.ends_with("200")) << path << ask(path).output;
+  const CommandResult queued = run({"curl", "-sS", "-d", R"({"kind": "gc"})", "--unix-socket", inner, "-w",
+                                    "%{http_code}", "http://localhost/v1/jobs"});
+  EXPECT_THAT(queued.output, HasSubstr("202"));
+}
+
 // The resident memory of the service, in kB.
 long memory_of(pid_t pid) {
   const std::string status = read_file("/proc/" + std::to_string(pid) + "/status").value();
