@@ -26,6 +26,7 @@ struct CommandLine {
   bool check = false;
   bool follow = false;
   bool quick = false;
+  std::vector<std::string> command;
   std::function<int()> run;
 };
 
@@ -98,6 +99,10 @@ void add_queue_verbs(CLI::App& app, CommandLine& line) {
   CLI::App* cancel_verb = verb(app, line, "cancel", "End a job; what it did is taken back",
                                [&] { return cancel(line.session, line.what); });
   cancel_verb->add_option("job", line.what, "Its number")->required()->check(CLI::PositiveNumber);
+  CLI::App* inhibit_verb = verb(app, line, "inhibit", "Hold upgrades off while a command runs, or until Ctrl-C",
+                                [&] { return inhibit(line.session, line.what, line.command); });
+  inhibit_verb->add_option("--why", line.what, "The reason, for those who wait")->required();
+  inhibit_verb->add_option("command", line.command, "Stands after `--`");
 }
 
 void add_keeping_verbs(CLI::App& app, CommandLine& line) {

@@ -63,5 +63,7 @@ int remote_list(const Session& session);
 // The queue of honeycombd. `what` is a job's number; empty: all.
 int jobs(const Session& session, const std::string& what, bool follow);
 int cancel(const Session& session, const std::string& what);
+// Holds upgrades off while `command` runs; without one, until a stop.
+int inhibit(const Session& session, const std::string& why, const std::vector<std::string>& command);
 
 }  // namespace hc

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "engine/base/clock.h"
 #include "engine/base/text.h"
+#include "engine/upgrade/inhibit.h"
 #include "engine/upgrade/steps.h"
 
 namespace hc {
@@ -12,9 +14,22 @@ bool bears(const Transaction& t, const std::string& key) {
   return std::find(t.jobs.begin(), t.jobs.end(), key) != t.jobs.end();
 }
 
-Did with(Report report) { return {std::move(report), "", Json::object(), std::nullopt}; }
+Did with(Report report) {
+  Did did;
+  did.report = std::move(report);
+  return did;
+}
 Did with(std::string text, Json data = Json::object()) {
-  return {std::nullopt, std::move(text), std::move(data), std::nullopt};
+  Did did;
+  did.text = std::move(text);
+  did.data = std::move(data);
+  return did;
+}
+Did hold(Error why, std::int64_t seconds) {
+  Did did;
+  did.holds = std::move(why);
+  did.hold_s = seconds;
+  return did;
 }
 
 // How the attempt's transaction stands; nothing: there is none yet.
@@ -28,7 +43,8 @@ Result<std::optional<Did>> earlier(Upgrader& upgrader, const Job& job, const Lis
     return std::optional(with(HC_TRY(upgrader.rollback(status.transaction->target, job.by, listener, stop))));
   // Another process may be at it just now: honeycomb-boot.service while the new version is on trial.
   Result<std::optional<Report>> report = upgrader.resume(listener, stop);
-  if (!report) return std::optional(Did{std::nullopt, "", Json::object(), std::move(report).error()});
+  constexpr std::int64_t kPauseS = 15;
+  if (!report) return std::optional(hold(std::move(report).error(), kPauseS));
   if (!*report) return std::optional<Did>();
   return std::optional(with(std::move(**report)));
 }
@@ -50,11 +66,38 @@ Result<Did> health(Upgrader& upgrader, const Listener& listener, const StopToken
   return with(report.healthy ? "The node is healthy" : "The node is not healthy", to_json(report));
 }
 
+// Whether a queued upgrade may begin now; what is in its way otherwise. Whoever waits for the answer (one attempt) gets
+// the engine's own refusal, and the windows are not for people at the keyboard.
+Result<std::optional<Did>> in_the_way(Upgrader& upgrader, const Job& job, const Request& request,
+                                      const Listener& listener, const StopToken& stop) {
+  constexpr std::int64_t kInhibitedS = 30;
+  const Status free = Inhibitors(upgrader.node().state).check();
+  if (!free && job.attempts > 1) return std::optional(hold(free.error(), kInhibitedS));
+  if (job.any_time) return std::optional<Did>();
+  const std::int64_t now = SystemClock().wall_seconds();
+  const Settings& settings = upgrader.settings();
+  const std::int64_t to_install = settings.install_windows.seconds_to_open(now);
+  const std::int64_t to_download = settings.download_windows.seconds_to_open(now);
+  if (to_install == 0 && to_download == 0) return std::optional<Did>();
+  if (!HC_TRY(upgrader.has_content(request, stop))) {
+    if (to_download > 0)
+      return std::optional(hold(Error(Code::busy, "waits for the time in which downloads are allowed"), to_download));
+    HC_TRY(upgrader.fetch_ahead(request, listener.progress, stop));
+  }
+  const std::int64_t still = settings.install_windows.seconds_to_open(SystemClock().wall_seconds());
+  if (still == 0) return std::optional<Did>();
+  return std::optional(hold(Error(Code::busy, "is downloaded and waits for the maintenance window"), still));
+}
+
 Result<Did> begin(Upgrader& upgrader, const Job& job, const Listener& listener, const StopToken& stop) {
   const Target target = HC_TRY(Target::parse(job.target));
   switch (job.kind) {
-    case JobKind::deploy:
-      return transaction(upgrader.deploy({target, job.what, job.by, job.again}, listener, stop));
+    case JobKind::deploy: {
+      const Request request{target, job.what, job.by, job.again};
+      if (std::optional<Did> waits = HC_TRY(in_the_way(upgrader, job, request, listener, stop)))
+        return std::move(*waits);
+      return transaction(upgrader.deploy(request, listener, stop));
+    }
     case JobKind::rollback:
       return transaction(upgrader.rollback(target, job.by, listener, stop));
     case JobKind::confirm:
@@ -134,9 +177,8 @@ void settle(Job& job, const Result<Did>& did, const std::string& boot_id, std::i
   job.error.reset();
   job.starts = 0;
   if (did && did->holds) {
-    constexpr std::int64_t kPauseS = 15;
     job.state = JobState::deferred;
-    job.not_before = wall + kPauseS;
+    job.not_before = wall + did->hold_s;
     job.reason = did->holds->text();
     return;
   }

@@ -12,7 +12,8 @@ struct Did {
   std::optional<Report> report;  // jobs that are a transaction
   std::string text;              // the others: one sentence
   Json data = Json::object();    // the others: what was found
-  std::optional<Error> holds;    // its transaction is under way and cannot go on now
+  std::optional<Error> holds;    // it cannot begin now, or its transaction cannot go on; no fault of the job's
+  std::int64_t hold_s = 15;      // how long to wait then
 };
 
 // Carries out the attempt of `job` that is under way, or finds out how it ended where a worker was killed after its

@@ -5,6 +5,7 @@
 #include "engine/service/attempt.h"
 #include "engine/service/cancel_watch.h"
 #include "engine/service/job_events.h"
+#include "engine/upgrade/inhibit.h"
 #include "engine/upgrade/told.h"
 
 namespace hc {
@@ -79,6 +80,10 @@ Status Worker::work_on(const Job& job) {
 
 void Worker::restart(const Job& job) {
   if (node_.is_sandbox()) return;
+  if (const Status free = Inhibitors(node_.state).check(); !free) {
+    log(Level::warning, job.label() + ": no restart now: " + free.error().text());
+    return;
+  }
   log(Level::info, job.label() + " restarts the node");
   const auto done = run_command({"systemctl", "reboot", "--check-inhibitors=yes"});
   if (done && done->status == 0) return;

@@ -44,6 +44,13 @@ Setter loader() {
   };
 }
 
+Setter windows(Windows Settings::*member) {
+  return [=](Settings& settings, const std::string& value) -> Status {
+    settings.*member = HC_TRY(Windows::parse(value));
+    return ok;
+  };
+}
+
 // A check that nobody knows would block every upgrade, so a wrong name is an error here.
 Setter checks(std::vector<std::string> Settings::*member) {
   return [=](Settings& settings, const std::string& value) -> Status {
@@ -74,6 +81,8 @@ const std::map<std::string, Setter>& known_keys() {
       {"health/wanted", checks(&Settings::wanted_checks)},
       {"network/connect_s", number(&Settings::connect_s, 1, 3'600)},
       {"network/stall_s", number(&Settings::stall_s, 1, 86'400)},
+      {"maintenance/install", windows(&Settings::install_windows)},
+      {"maintenance/download", windows(&Settings::download_windows)},
       {"network/attempts", number(&Settings::attempts, 1, 100)},
   };
   return keys;

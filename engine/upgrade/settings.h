@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/base/file.h"
+#include "engine/upgrade/windows.h"
 
 namespace hc {
 
@@ -25,6 +26,8 @@ struct Settings {
   std::int64_t connect_s = 30;                 // [network] connect_s
   std::int64_t stall_s = 60;                   // [network] stall_s: nothing arrives for this long
   unsigned attempts = 3;                       // [network] attempts
+  Windows install_windows;                     // [maintenance] install: when queued upgrades may begin
+  Windows download_windows;                    // [maintenance] download: when their content may be fetched
 
   // The defaults where the file does not exist. Unknown groups and keys, wrong types and numbers out of range are
   // errors that name file, group and key.

@@ -59,8 +59,8 @@ struct Transaction {
   std::string requested;     // what was asked for, as it was typed
   std::string requested_by;  // user name or uid
   std::int64_t requested_at = 0;
-  std::string url;     // where the content comes from; empty: it is here already
-  bool again = false;  // deploy it though it failed here before
+  std::string url;                // where the content comes from; empty: it is here already
+  bool again = false;             // deploy it though it failed here before
   std::vector<std::string> jobs;  // keys of the queue's jobs that had a part in it
 
   Side from;

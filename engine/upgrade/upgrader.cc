@@ -5,6 +5,7 @@
 #include "engine/base/log.h"
 #include "engine/base/text.h"
 #include "engine/upgrade/events.h"
+#include "engine/upgrade/inhibit.h"
 #include "engine/upgrade/parts.h"
 #include "engine/upgrade/reconcile.h"
 #include "engine/upgrade/run_transaction.h"
@@ -159,6 +160,7 @@ Result<Plan> Upgrader::plan(const Request& request, const StopToken& stop) {
 Result<Report> Upgrader::deploy(const Request& request, const Listener& listener, const StopToken& stop) {
   const FileLock held = HC_TRY(lock(*parts_));
   HC_TRY(end_unfinished(*parts_, listener, stop));
+  HC_TRY(Inhibitors(parts_->node.state).check());
   if (request.target.is_os()) {
     HC_TRY(parts_->boot->check());
     HC_TRY(runs_confirmed(*parts_));

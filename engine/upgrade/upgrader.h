@@ -106,7 +106,13 @@ class Upgrader {
   // Every commit that can be deployed with no network, with the refs that keep it.
   Result<std::vector<std::pair<std::string, Commit>>> kept();
 
+  // Code::busy while somebody holds upgrades off (Inhibitors).
   Result<Report> deploy(const Request& request, const Listener& listener, const StopToken& stop);
+  // Whether a deploy would need to fetch nothing.
+  Result<bool> has_content(const Request& request, const StopToken& stop);
+  // Verifies a payload and gets its content, so that a later deploy needs no network. Changes no slot; nothing keeps
+  // the content but that nobody collects garbage before.
+  Status fetch_ahead(const Request& request, const ProgressFn& progress, const StopToken& stop);
   // Takes back a transaction that waits for its reboot; else goes to the other slot.
   Result<Report> rollback(const Target& target, const std::string& by, const Listener& listener, const StopToken& stop);
   // Makes the running slot the confirmed one, without further checks.

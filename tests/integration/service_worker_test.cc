@@ -1,3 +1,6 @@
+#include <array>
+#include <ctime>
+
 #include "tests/integration/service_node.h"
 
 // The worker on a real node in a folder: what becomes of jobs when it works, and when it is killed.
@@ -128,6 +131,58 @@ TEST_F(WorkerOnNode, ARollbackTakesBackWhatWaitsForTheRestart) {
   work();
   EXPECT_EQ(state_of(again), JobState::cancelled) << "cancelling does the same";
   EXPECT_EQ(os_json({"status"})["transaction"], nullptr);
+}
+
+TEST_F(WorkerOnNode, DownloadsInOneWindowAndInstallsInAnother) {
+  // Three days from now: closed, whatever the time is.
+  const std::time_t then = ::time(nullptr) + 3 * 86'400;
+  std::array<char, 8> day{};
+  std::strftime(day.data(), day.size(), "%a", std::localtime(&then));
+  const std::string closed = std::string(day.data()) + " 00:00-01:00\n";
+  const auto settle = [&](const std::string& settings, std::uint64_t id) {
+    put("node/ostree/slots/a/etc/honeycomb/honeycomb.conf", "[maintenance]\n" + settings);
+    const auto due = queue().change(id, [](Job& job) -> Status {
+      job.not_before = 0;
+      return ok;
+    });
+    ASSERT_TRUE(due);
+    work();
+  };
+  Job patient = camera_job("1.0");
+  patient.attempts = 5;
+  const std::uint64_t id = add(patient);
+  settle("download=" + closed, id);
+  EXPECT_EQ(state_of(id), JobState::deferred);
+  EXPECT_THAT(job(id).reason, HasSubstr("downloads"));
+  settle("install=" + closed, id);
+  EXPECT_EQ(state_of(id), JobState::deferred);
+  EXPECT_THAT(job(id).reason, HasSubstr("maintenance window"));
+  EXPECT_EQ(job(id).attempt, 1U) << "waiting costs no attempt";
+  Job now = camera_job("2.0");
+  now.any_time = true;
+  const std::uint64_t at_the_keyboard = add(now);
+  work();
+  EXPECT_EQ(state_of(at_the_keyboard), JobState::done);
+  fs::rename(dir_ / "repo", dir_ / "repo-away");
+  settle("download=" + closed, id);
+  EXPECT_EQ(state_of(id), JobState::done) << "with what was fetched before: " << job(id).reason;
+}
+
+TEST_F(WorkerOnNode, IsHeldOffWhileSomebodyInhibits) {
+  const pid_t holder = start({HC_OS_PROGRAM, "--sysroot", node().string(), "inhibit", "--why", "measuring"});
+  EXPECT_TRUE(comes([&] { return !list_dir(state() / "inhibit").value().empty(); }));
+  Job patient = camera_job("1.0");
+  patient.attempts = 5;
+  const std::uint64_t waits = add(patient);
+  const std::uint64_t hears = add(camera_job("1.0"));
+  work();
+  EXPECT_EQ(state_of(waits), JobState::deferred);
+  EXPECT_THAT(job(waits).reason, HasSubstr("measuring"));
+  EXPECT_EQ(job(hears).error->code(), Code::busy);
+  EXPECT_EQ(os({"deploy", "1.0", "--target", kCamera}).status, 7);
+  end(holder, SIGINT);
+  EXPECT_EQ(os({"inhibit", "--why", "brief", "--", "sh", "-c", "exit 3"}).status, 3);
+  EXPECT_EQ(os({"deploy", "1.0", "--target", kCamera}).status, 0);
 }
 
 TEST_F(WorkerOnNode, OnlyOneWorks) {

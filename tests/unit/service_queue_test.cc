@@ -186,7 +186,9 @@ Did ended_as(Outcome outcome, std::optional<Failure> failure = {}) {
   t.id = 7;
   t.outcome = outcome;
   t.failure = std::move(failure);
-  return {Report{t, Ended::finished}, "", Json::object(), std::nullopt};
+  Did did;
+  did.report = Report{t, Ended::finished};
+  return did;
 }
 
 TEST(Settle, EndsOfATransaction) {
