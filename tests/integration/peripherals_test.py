@@ -170,6 +170,38 @@ class Camera(Peripheral):
         self.assertEqual(self.os("rollback", self.NAME)["outcome"], "confirmed")
         self.assertEqual(self.state(), (0.25, -0.1, 0.4, 1920, 1080))
 
+    def test_a_camera_that_forgets_over_a_power_cycle_is_found_and_brought_back(self):
+        self.build("1.0.0")
+        self.device.faults(forgets=True)
+        self.deploy("1.0.0")
+        self.assertEqual(self.os("status", "--check")["peripherals"][0]["drifted"], False)
+        self.device.cycle()
+        drifted = self.os("status", "--check", status=None)["peripherals"][0]
+        self.assertEqual((drifted["target"], drifted["drifted"]), ("ptz-camera", True))
+        self.assertIn("the resolution is 1280x720 instead of 1920x1080", drifted["hook"]["output"])
+        self.device.faults()
+        self.os("deploy", "-t", self.NAME, "1.0.0", "--again")
+        self.assertEqual(self.state(), (0.25, -0.1, 0.4, 1920, 1080))
+        self.assertEqual(self.os("status", "--check")["peripherals"][0]["drifted"], False)
+
+    def test_a_camera_that_cannot_be_taken_back_is_degraded_until_it_can(self):
+        self.build("1.0.0")
+        self.build("2.0.0", pan="-0.5", resolution="640x480")
+        self.deploy("1.0.0")
+        self.device.faults(dies_moving=True)
+        self.deploy("2.0.0", "failed")
+        self.assertIsNotNone(self.device.process.poll(), "it has died, and nobody starts it")
+        target = next(t for t in self.os("status")["targets"] if t["target"] == self.NAME)
+        self.assertTrue(target["degraded"])
+        self.assertIn("hc_rollback_upgrade.sh", target["problem"])
+        self.device.faults()
+        self.device.start()
+        self.assertEqual(self.state()[3:], (640, 480), "it was left half changed")
+        self.os("repair")
+        self.assertEqual(self.state(), (0.25, -0.1, 0.4, 1920, 1080))
+        target = next(t for t in self.os("status")["targets"] if t["target"] == self.NAME)
+        self.assertFalse(target["degraded"])
+
     def fails_and_is_compensated(self, version="1.0.0", **faults):
         self.build(version)
         self.device.faults(**faults)
