@@ -182,7 +182,8 @@ void add_below(const std::string& directory, Findings more, Findings& findings) 
 }
 
 // The OS's own hooks, and the peripheral payloads that it carries.
-void check_carried(const fs::path& tree, Findings& findings) {
+void check_carried(const fs::path& tree, OsTree& result) {
+  Findings& findings = result.findings;
   const std::string upgrade = "usr/lib/honeycomb/upgrade";
   const std::string peripherals = "usr/lib/honeycomb/peripherals";
   add_below(upgrade, check_optional_hooks(tree / upgrade), findings);
@@ -196,6 +197,7 @@ void check_carried(const fs::path& tree, Findings& findings) {
       findings.push_back(
           {Level::error, where,
            "holds the payload of " + quote(carried.metadata->target.name()) + ": the directory is to have its name"});
+    if (carried.metadata) result.carries[name] = carried.metadata->config_version.text();
   }
 }
 
@@ -219,7 +221,7 @@ OsTree check_os_tree(const fs::path& tree) {
   result.kernel = check_kernel(tree, result.findings);
   check_layout(tree, result.findings);
   check_identity(tree, result.findings);
-  check_carried(tree, result.findings);
+  check_carried(tree, result);
   for (Finding& finding : check_entries(tree, emptied_directories())) result.findings.push_back(std::move(finding));
   return result;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -8,7 +9,8 @@
 namespace hc {
 
 struct OsTree {
-  std::string kernel;  // the KVER of usr/lib/modules/KVER; empty where there is not exactly one
+  std::map<std::string, std::string> carries;  // peripheral -> version of those that lie in it
+  std::string kernel;                          // the KVER of usr/lib/modules/KVER; empty where there is not exactly one
   Findings findings;
 };
 

@@ -50,6 +50,7 @@ Status plan_os(const BuildArgs& args, Plan& plan) {
   OsTree checked = check_os_tree(plan.tree);
   plan.findings = std::move(checked.findings);
   plan.kernel = std::move(checked.kernel);
+  plan.manifest.carries = std::move(checked.carries);
   return as_status(plan.findings, plan.tree);
 }
 

@@ -122,6 +122,8 @@ std::string manifest_text(const Manifest& manifest, const Commit& commit) {
                      (manifest.compatible.empty() ? "every model" : listed(manifest.compatible)) + "\n";
   for (const auto& [target, version] : manifest.requires_versions)
     text.append("requires    ").append(target).append(" ").append(version).append(" or later\n");
+  for (const auto& [target, version] : manifest.carries)
+    text.append("brings      ").append(target).append(" ").append(version).append("\n");
   if (!manifest.changelog.empty()) text += "changelog\n" + printable(manifest.changelog) + "\n";
   return text;
 }

@@ -69,7 +69,8 @@ int repair(const Session& session) {
   Json list = Json::array();
   for (const Report& report : *reports) {
     const Transaction& t = report.transaction;
-    if (t.failure) exit = exit_status(t.failure->code);
+    const bool still = !t.degraded.empty() || (t.kind == TransactionKind::repair && t.failure);
+    if (still) exit = exit_status(t.failure ? t.failure->code : Code::hook_failed);
     list.push_back(to_json(t));
     if (!session.json) std::printf("%s.\n", conclusion(report, (*upgrader)->node()).c_str());
   }

@@ -16,6 +16,7 @@ constexpr const char* kSequenceKey = "honeycomb.sequence";
 constexpr const char* kCompatibleKey = "honeycomb.compatible";
 constexpr const char* kExpiresKey = "honeycomb.expires";
 constexpr const char* kRequiresKey = "honeycomb.requires";
+constexpr const char* kCarriesKey = "honeycomb.carries";
 constexpr const char* kChangelogKey = "honeycomb.changelog";
 
 // libostree's commit object: metadata, parent, related objects, subject, body, timestamp, root tree, root meta.
@@ -55,7 +56,8 @@ class Reader {
     manifest.sequence = HC_TRY(sequence());
     manifest.compatible = HC_TRY(compatible());
     manifest.expires = HC_TRY(expires());
-    manifest.requires_versions = HC_TRY(requires_versions());
+    manifest.requires_versions = HC_TRY(versions(kRequiresKey));
+    manifest.carries = HC_TRY(versions(kCarriesKey));
     manifest.changelog = HC_TRY(changelog());
     return manifest;
   }
@@ -123,19 +125,19 @@ class Reader {
     return std::optional(HC_TRY(time_of(kExpiresKey, GUINT64_FROM_BE(g_variant_get_uint64(value.get())))));
   }
 
-  Result<std::map<std::string, std::string>> requires_versions() const {
+  Result<std::map<std::string, std::string>> versions(const char* key) const {
     std::map<std::string, std::string> versions;
-    const Variant value = HC_TRY(find_value(metadata_, kRequiresKey, "a{ss}"));
+    const Variant value = HC_TRY(find_value(metadata_, key, "a{ss}"));
     const gsize count = value ? g_variant_n_children(value.get()) : 0;
-    if (count > kMostEntries) return wrong(kRequiresKey, "has " + std::to_string(count) + " entries");
+    if (count > kMostEntries) return wrong(key, "has " + std::to_string(count) + " entries");
     for (gsize i = 0; i < count; ++i) {
       const char* target = nullptr;
       const char* version = nullptr;
       const Variant entry(g_variant_get_child_value(value.get(), i));
       g_variant_get(entry.get(), "{&s&s}", &target, &version);
-      HC_TRY(Target::parse(target).in("the key `honeycomb.requires`"));
-      HC_TRY(Version::parse(version).in("the key `honeycomb.requires`"));
-      if (!versions.emplace(target, version).second) return wrong(kRequiresKey, "names " + quote(target) + " twice");
+      HC_TRY(Target::parse(target).in("the key `" + std::string(key) + "`"));
+      HC_TRY(Version::parse(version).in("the key `" + std::string(key) + "`"));
+      if (!versions.emplace(target, version).second) return wrong(key, "names " + quote(target) + " twice");
     }
     return versions;
   }
@@ -187,6 +189,7 @@ Variant Manifest::to_metadata() const {
   add(builder, kCompatibleKey, strings(compatible));
   if (expires) add(builder, kExpiresKey, number(static_cast<std::uint64_t>(*expires)));
   if (!requires_versions.empty()) add(builder, kRequiresKey, string_map(requires_versions));
+  if (!carries.empty()) add(builder, kCarriesKey, string_map(carries));
   if (!changelog.empty()) add(builder, kChangelogKey, g_variant_new_string(changelog.c_str()));
   return Variant(g_variant_ref_sink(g_variant_builder_end(&builder)));
 }
@@ -205,8 +208,10 @@ Json to_json(const Manifest& manifest) {
   Json json = {{"format", manifest.format},        {"kind", std::string(name(manifest.kind))},
                {"target", manifest.target.name()}, {"version", manifest.version.text()},
                {"sequence", manifest.sequence},    {"compatible", manifest.compatible},
-               {"requires", Json::object()},       {"built_at", manifest.built_at}};
+               {"requires", Json::object()},       {"carries", Json::object()},
+               {"built_at", manifest.built_at}};
   for (const auto& [target, version] : manifest.requires_versions) json["requires"][target] = version;
+  for (const auto& [target, version] : manifest.carries) json["carries"][target] = version;
   if (manifest.expires) json["expires"] = *manifest.expires;
   if (!manifest.changelog.empty()) json["changelog"] = manifest.changelog;
   return json;

@@ -29,6 +29,7 @@ struct Manifest {
   std::vector<std::string> compatible;                   // models it may run on, globs; empty: all
   std::optional<std::int64_t> expires;                   // seconds since 1970
   std::map<std::string, std::string> requires_versions;  // target -> least version
+  std::map<std::string, std::string> carries;            // an OS's peripherals: target -> version; for people
   std::string changelog;                                 // optional text shown by --plan
   std::int64_t built_at = 0;                             // the commit's own timestamp, seconds since 1970
 
@@ -39,8 +40,8 @@ struct Manifest {
 // Reads the manifest from the bytes of a commit object (the GVariant (a{sv}aya(say)sstayay)) as they were signed. Total
 // on any bytes: foreign or malformed ones fail with Code::invalid and the key that is wrong. A format number above
 // kFormat is refused with the words that a newer engine is needed. What is read is bounded: at most 10 MiB in all, 256
-// entries of `compatible` and of `requires`, 64 KiB of changelog, times up to the year 9999. A payload of kind `os` has
-// the target `os` and no other has.
+// entries of `compatible`, of `requires` and of `carries`, 64 KiB of changelog, times up to the year 9999. A payload of
+// kind `os` has the target `os` and no other has.
 Result<Manifest> read_manifest(std::string_view commit_bytes);
 
 Json to_json(const Manifest& manifest);

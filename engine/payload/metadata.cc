@@ -137,6 +137,8 @@ class Reader {
     return ok;
   }
 
+  bool names(const char* key) const { return find(key) != nullptr; }
+
   // A list of strings, each of which passes `good`.
   Status list(const char* key, bool (*good)(const std::string&), const char* wanted, Strings& values) const {
     const Json* member = find(key);
@@ -229,7 +231,10 @@ Status read_limits(const Reader& reader, PeripheralMetadata& metadata) {
 }
 
 Status read_rights(const Reader& reader, PeripheralMetadata& metadata) {
-  HC_TRY(reader.list("devices", is_device, "path below /dev", metadata.devices));
+  if (reader.names("devices")) {
+    metadata.devices.emplace();
+    HC_TRY(reader.list("devices", is_device, "path below /dev", *metadata.devices));
+  }
   HC_TRY(reader.network(metadata));
   HC_TRY(reader.line("user", metadata.user));
   if (!metadata.user.empty() && !is_user(metadata.user)) return reader.wrong("user", "is no user's name");

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,7 +30,8 @@ struct PeripheralMetadata {
   std::vector<std::string> compatible;                   // models it may run on, globs; empty: all
   std::map<std::string, std::string> requires_versions;  // target -> least version
   bool reboot = false;
-  std::vector<std::string> devices;  // device nodes below /dev that the hooks may use; empty: all
+  // Device nodes below /dev that the hooks may use besides the standard ones; nothing: all that there are.
+  std::optional<std::vector<std::string>> devices;
   Network network = Network::open;
   std::vector<std::string> hosts;     // Network::hosts: names and addresses
   std::string user;                   // whom the hooks run as; empty: root

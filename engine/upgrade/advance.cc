@@ -1,5 +1,7 @@
 #include "engine/upgrade/advance.h"
 
+#include <algorithm>
+
 #include "engine/base/log.h"
 #include "engine/upgrade/carried.h"
 #include "engine/upgrade/degraded.h"
@@ -142,6 +144,12 @@ Status note_degraded(const Transaction& t, Machine& m) {
     if (!carried.degraded.empty()) HC_TRY(degraded.add(carried, carried.degraded, m.clock.wall_seconds()));
   if (t.target.is_os()) return ok;
   if (t.outcome == Outcome::confirmed) return degraded.remove(t.target);
+  const auto was_taken_back = [](const StepRecord& step) {
+    return step.name == "install" && step.direction == "undo" && step.outcome == "ok";
+  };
+  const bool taken_back = t.kind != TransactionKind::repair && t.degraded.empty() && !t.steps.empty() &&
+                          std::any_of(t.steps.begin(), t.steps.end(), was_taken_back);
+  if (taken_back) return degraded.remove(t.target);
   const bool repair_failed = t.kind == TransactionKind::repair && t.failure;
   const std::string why = repair_failed ? t.failure->step + ": " + t.failure->text : t.degraded;
   if (why.empty()) return ok;

@@ -14,13 +14,9 @@ constexpr const char* kFolder = "degraded";
 std::string record_name(const Target& target) { return std::string(kFolder) + "/" + target.name(); }
 
 Json to_json(const Degraded& entry) {
-  return {{"format", 1},
-          {"target", entry.target.name()},
-          {"why", entry.why},
-          {"since", entry.since},
-          {"transaction", entry.transaction},
-          {"attempts", entry.attempts},
-          {"last_attempt", entry.last_attempt}};
+  return {{"format", 1},          {"target", entry.target.name()}, {"why", entry.why},
+          {"since", entry.since}, {"first", entry.first},          {"transaction", entry.transaction},
+          {"steps", entry.steps}, {"attempts", entry.attempts},    {"last_attempt", entry.last_attempt}};
 }
 
 Result<Degraded> degraded_from(const Json& json, const Target& target) {
@@ -30,7 +26,9 @@ Result<Degraded> degraded_from(const Json& json, const Target& target) {
   std::uint64_t attempts = 0;
   HC_TRY(read_field(json, "why", entry.why));
   HC_TRY(read_field(json, "since", entry.since));
+  HC_TRY(read_field(json, "first", entry.first));
   HC_TRY(read_field(json, "transaction", entry.transaction));
+  HC_TRY(read_field(json, "steps", entry.steps));
   HC_TRY(read_field(json, "attempts", attempts));
   HC_TRY(read_field(json, "last_attempt", entry.last_attempt));
   entry.attempts = static_cast<unsigned>(std::min<std::uint64_t>(attempts, 1'000'000));
@@ -46,15 +44,17 @@ std::int64_t Degraded::next_attempt() const {
 
 Status DegradedList::add(const Transaction& t, const std::string& why, std::int64_t now) {
   std::optional<Degraded> entry = HC_TRY(find(t.target));
-  if (entry && entry->transaction == t.id) return ok;  // a repetition after a crash
+  const bool repetition = entry && entry->transaction == t.id && entry->steps == t.steps.size();  // after a crash
+  if (repetition) return ok;
   if (entry) {
     ++entry->attempts;
     entry->last_attempt = now;
   } else {
-    entry = Degraded{t.target, "", now, t.id, 0, now};
+    entry = Degraded{t.target, "", now, t.id, t.id, 0, 0, now};
   }
   entry->why = why;
   entry->transaction = t.id;
+  entry->steps = t.steps.size();
   return records_.write(record_name(t.target), to_json(*entry));
 }
 

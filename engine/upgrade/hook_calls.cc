@@ -30,7 +30,7 @@ HookNetwork network_of(const PeripheralMetadata& metadata) {
 
 void narrow(const PeripheralMetadata& metadata, HookCall& call) {
   call.user = metadata.user;
-  if (!metadata.devices.empty()) call.devices = metadata.devices;
+  call.devices = metadata.devices;
   call.network = network_of(metadata);
   call.hosts = metadata.hosts;
 }

@@ -115,6 +115,27 @@ class Reconciliation {
   std::vector<Transaction> history_;
 };
 
+// A first version that could not be taken back: there is no version in use, but its payload still lies in its slot, and
+// the undo of the transaction that installed it goes on where it gave up. Nothing: neither is there any more.
+Result<std::optional<Transaction>> first_version(NodeParts& parts, const Degraded& entry) {
+  std::optional<Transaction> t = HC_TRY(History(parts.records).find(entry.first));
+  NodeParts::TargetParts* own = HC_TRY(parts.target(entry.target));
+  const bool known = t && t->target == entry.target && t->to.slot;
+  const std::optional<SlotContent> content =
+      known ? HC_TRY(own->slots->content(*t->to.slot)) : std::optional<SlotContent>();
+  if (!content || content->commit.hex() != t->to.commit) {
+    log(Level::warning,
+        entry.target.name() + " stays as it is: the payload whose rollback hook could take it back is gone");
+    return std::optional<Transaction>();
+  }
+  t->direction = Direction::undo;
+  t->step = "install";
+  t->entries = 0;
+  t->degraded.clear();
+  t->ended_at = 0;
+  return t;
+}
+
 }  // namespace
 
 Status tidy_up(NodeParts& parts, const Listener& listener) {
@@ -135,8 +156,14 @@ Result<std::vector<Report>> repair_degraded(NodeParts& parts, bool now, const Li
     if (stop.requested()) break;
     if (!now && !entry.due(parts.clock.wall_seconds())) continue;
     const std::optional<Slot> current = HC_TRY(parts.in_use(entry.target));
-    if (!current || !HC_TRY(parts.fitted(entry.target))) {
-      HC_TRY(degraded.remove(entry.target));  // nothing is recorded that it could be brought back to
+    if (!HC_TRY(parts.fitted(entry.target))) continue;
+    if (!current) {
+      std::optional<Transaction> first = HC_TRY(first_version(parts, entry));
+      if (!first) {
+        HC_TRY(degraded.remove(entry.target));
+        continue;
+      }
+      reports.push_back(HC_TRY(run_transaction(parts, std::move(*first), listener, stop)));
       continue;
     }
     const Side side = HC_TRY(parts.side(entry.target, *current));

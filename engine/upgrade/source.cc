@@ -194,6 +194,7 @@ Result<Verdict> NodeSource::judge_part(const Target& target, const Commit& commi
   manifest.sequence = 0;  // that of the OS counts
   manifest.compatible = parcel->metadata.compatible;
   manifest.requires_versions = parcel->metadata.requires_versions;
+  manifest.carries.clear();
   TrustFacts known = HC_TRY(facts(target, commit));
   known.versions["os"] = os_version;
   HC_TRY(check_fits(manifest, known).in(target.name() + " " + manifest.version.text()));

@@ -88,6 +88,9 @@ Result<Next> run_stage(Transaction& t, Machine& m, const StopToken& stop) {
 }
 
 Result<Next> undo_stage(Transaction& t, Machine& m, const StopToken& /*stop*/) {
+  // A first version that could not be taken back: only its own rollback hook knows how the device was. See
+  // repair_degraded().
+  if (!t.degraded.empty() && !t.from.slot) return Next::go_on;
   HC_TRY(m.slots.restore(*t.to.slot, t.replaced));
   return Next::go_on;
 }

@@ -84,6 +84,8 @@ TEST_F(Peripheral, ComeWithTheOsAndAreConfirmedWithIt) {
   carried("2.0", "switch", "2");
   two_devices();
   build("2.0", 2);
+  EXPECT_EQ(os_json({"deploy", "2.0", "--plan"})["manifest"]["carries"]["camera"], "2");
+  EXPECT_THAT(os({"deploy", "2.0", "--plan"}).output, HasSubstr("brings       switch 2"));
   const Json deployed = os_json({"deploy", "2.0"});
   EXPECT_EQ(deployed["waits_for_reboot"], true);
   EXPECT_EQ(device_says("camera"), "2");
@@ -258,6 +260,28 @@ TEST_F(Peripheral, ThatCannotBeTakenBackIsDegradedAndBlocksNoOther) {
   EXPECT_EQ(status_of("camera")["degraded"], false);
   EXPECT_EQ(device_says("camera"), "1");
   EXPECT_EQ(in_use("camera"), "1.1");
+}
+
+TEST_F(Peripheral, AFirstVersionThatCannotBeTakenBackIsKeptForAnotherTry) {
+  const fs::path root = payload("camera", "1");
+  const std::string at = device("camera").string();
+  script(root, "hc_install_upgrade.sh", "printf half > " + at + "; exit 5");
+  script(root, "hc_rollback_upgrade.sh",
+         "[ -e " + at + ".on ] || { echo no answer; exit 4; }; printf \"factory $HC_TRANSACTION\" > " + at);
+  build_payload(root, 1);
+  init_with_remote();
+  EXPECT_EQ(deploy("camera", "1", 9)["outcome"], "failed");
+  EXPECT_EQ(status_of("camera")["degraded"], true);
+  EXPECT_EQ(in_use("camera"), "none");
+  EXPECT_EQ(os({"repair"}).status, 9);
+  EXPECT_EQ(status_of("camera")["degraded"], true);
+  EXPECT_EQ(device_says("camera"), "half");
+  put("device-camera.on", "");
+  EXPECT_EQ(os({"repair"}).status, 0);
+  EXPECT_EQ(device_says("camera"), "factory 1") << "its own rollback hook, in its own transaction";
+  EXPECT_EQ(status_of("camera")["degraded"], false);
+  EXPECT_EQ(history_of("camera").size(), 1U);
+  EXPECT_EQ(status_of("camera")["slots"][0]["version"], nullptr);
 }
 
 TEST_F(Peripheral, CutOffInTheMiddleOfItsInstallHookIsTakenBack) {

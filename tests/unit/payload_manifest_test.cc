@@ -43,6 +43,7 @@ TEST(Manifest, IsReadAsItWasWritten) {
   written.expires = 1'800'000'000;
   written.requires_versions = {{"os", "2.0"}, {"network-switch", "1.1"}};
   written.changelog = "Zoom works again.\n";
+  written.carries = {{"ptz-camera", "1.4"}};
   const auto read = read_manifest(commit_for(written));
   ASSERT_TRUE(read) << read.error().text();
   EXPECT_EQ(read->kind, PayloadKind::peripheral);
@@ -53,6 +54,7 @@ TEST(Manifest, IsReadAsItWasWritten) {
   EXPECT_EQ(read->expires, written.expires);
   EXPECT_EQ(read->requires_versions, written.requires_versions);
   EXPECT_EQ(read->changelog, written.changelog);
+  EXPECT_EQ(read->carries, written.carries);
   EXPECT_EQ(read->built_at, 1'700'000'000);
   EXPECT_EQ(read->format, Manifest::kFormat);
 }
@@ -88,8 +90,9 @@ TEST(Manifest, EachRequiredKeyIsMissed) {
 }
 
 TEST(Manifest, EachKeyIsStrictAboutItsType) {
-  for (const char* key : {"honeycomb.format", "honeycomb.kind", "honeycomb.target", "version", "honeycomb.sequence",
-                          "honeycomb.compatible", "honeycomb.expires", "honeycomb.requires", "honeycomb.changelog"})
+  for (const char* key :
+       {"honeycomb.format", "honeycomb.kind", "honeycomb.target", "version", "honeycomb.sequence",
+        "honeycomb.compatible", "honeycomb.expires", "honeycomb.requires", "honeycomb.carries", "honeycomb.changelog"})
     EXPECT_THAT(refusal(commit_with(metadata_with(key, g_variant_new_byte(1)))),
                 HasSubstr("the key `" + std::string(key) + "` has type y instead of "));
 }

@@ -11,6 +11,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Optional;
 
 // metadata.json with the required keys, and `more` members after them.
 std::string file_with(const std::string& more = "") {
@@ -60,7 +61,7 @@ TEST(Metadata, EveryOptionalKeyIsRead) {
   EXPECT_THAT(metadata->compatible, ElementsAre("wsn-*"));
   EXPECT_EQ(metadata->requires_versions.at("os"), "2.0");
   EXPECT_TRUE(metadata->reboot);
-  EXPECT_THAT(metadata->devices, ElementsAre("/dev/ttyUSB0"));
+  EXPECT_THAT(metadata->devices, Optional(ElementsAre("/dev/ttyUSB0")));
   EXPECT_EQ(metadata->network, PeripheralMetadata::Network::hosts);
   EXPECT_THAT(metadata->hosts, ElementsAre("camera.local", "10.0.0.2"));
   EXPECT_EQ(metadata->user, "camera");
