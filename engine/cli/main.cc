@@ -24,6 +24,7 @@ struct CommandLine {
   std::string slot;
   bool reboot = false;
   bool check = false;
+  bool due = false;
   bool follow = false;
   bool quick = false;
   std::vector<std::string> command;
@@ -58,7 +59,9 @@ void add_changing_verbs(CLI::App& app, CommandLine& line) {
   CLI::App* resume_verb = verb(app, line, "resume", "Carry an unfinished transaction on; runs after each boot",
                                [&] { return resume(line.session, line.reboot); });
   resume_verb->add_flag("--reboot", line.reboot, "Restart the node when that is the next step");
-  verb(app, line, "repair", "Try now to bring degraded peripherals back", [&] { return repair(line.session); });
+  CLI::App* repair_verb = verb(app, line, "repair", "Try now to bring degraded peripherals back",
+                               [&] { return repair(line.session, line.due); });
+  repair_verb->add_flag("--due", line.due, "Only those whose next try has come; what honeycomb-repair.timer runs");
 }
 
 void add_looking_verbs(CLI::App& app, CommandLine& line) {

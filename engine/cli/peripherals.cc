@@ -59,11 +59,11 @@ int check_peripherals(const Session& session) {
   return drifted ? exit_status(Code::unhealthy) : 0;
 }
 
-int repair(const Session& session) {
+int repair(const Session& session, bool due) {
   const auto upgrader = Upgrader::open(session.sysroot);
   if (!upgrader) return fail(session, upgrader.error());
   Reporter reporter(session);
-  const auto reports = (*upgrader)->repair(reporter.listener(), session.stop);
+  const auto reports = (*upgrader)->repair(due, reporter.listener(), session.stop);
   if (!reports) return fail(session, reports.error());
   int exit = 0;
   Json list = Json::array();

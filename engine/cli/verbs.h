@@ -34,7 +34,7 @@ int deploy(const Session& session, const DeployOptions& options);
 int rollback(const Session& session, const std::string& target, bool reboot);
 int confirm(const Session& session);
 int resume(const Session& session, bool reboot);
-int repair(const Session& session);
+int repair(const Session& session, bool due);
 
 // Look.
 int status(const Session& session);

@@ -268,10 +268,10 @@ Result<std::optional<Report>> Upgrader::resume(const Listener& listener, const S
   return report;
 }
 
-Result<std::vector<Report>> Upgrader::repair(const Listener& listener, const StopToken& stop) {
+Result<std::vector<Report>> Upgrader::repair(bool due, const Listener& listener, const StopToken& stop) {
   const FileLock held = HC_TRY(lock(*parts_));
   HC_TRY(end_unfinished(*parts_, listener, stop));
-  return repair_degraded(*parts_, true, listener, stop);
+  return repair_degraded(*parts_, !due, listener, stop);
 }
 
 }  // namespace hc

@@ -251,6 +251,7 @@ TEST_F(Peripheral, ThatCannotBeTakenBackIsDegradedAndBlocksNoOther) {
 
   EXPECT_EQ(deploy("switch", "1")["outcome"], "confirmed") << "the others are not blocked";
   EXPECT_EQ(os({"resume"}).status, 0);
+  EXPECT_EQ(os({"repair", "--due"}).status, 0);
   EXPECT_EQ(history_of("camera").size(), 2U) << "it waits before it tries again";
 
   EXPECT_EQ(os({"repair"}).status, 9);
