@@ -23,9 +23,10 @@ Status install(const Args& args, const StopToken& stop) {
   std::error_code error;
   const fs::path repository = fs::canonical(args.repository, error);
   if (error) return Error::from_errno(error.value(), "opening the repository " + args.repository.string());
+  const Commit commit = HC_TRY(released_os(repository, args.version));
   FirstInstall install{.sysroot = args.folder,
                        .url = "file://" + repository.string(),
-                       .commit = HC_TRY(released_os(repository, args.version)),
+                       .commit = commit,
                        .arguments = args.arguments,
                        .trust = args.trust,
                        .settings = ""};

@@ -58,9 +58,19 @@ Result<Next> run_step(Transaction& t, Machine& m, const Step& step, const StopTo
   HC_TRY(save(t, m));
   if (t.entries > kMostEntries)
     return Error(Code::internal, "the step was begun " + std::to_string(kMostEntries) + " times and never ended");
-  const std::size_t place = *step_index(step.name);
-  if (stop.requested() && place <= *step_index("switch")) return Error(Code::cancelled, "a stop was asked for");
   return step.run(t, m, stop);
+}
+
+// A step that was not begun, in no life of ours, leaves nothing to take back.
+void stop_before(Transaction& t, std::size_t place) {
+  const bool begun = t.entries > 0;
+  turn_round(t, Error(Code::cancelled, "a stop was asked for"));
+  if (begun) return;
+  if (t.step == first_step(t.kind, t.target)) {
+    t.direction = Direction::done;
+  } else {
+    move_to(t, steps()[place - 1].name);
+  }
 }
 
 Result<std::optional<Ended>> forward(Transaction& t, Machine& m, const StopToken& stop) {
@@ -74,6 +84,10 @@ Result<std::optional<Ended>> forward(Transaction& t, Machine& m, const StopToken
   const Step& step = steps()[*place];
   if (!applies(step, t)) {
     move_to(t, steps()[*place + 1].name);
+    return std::optional<Ended>();
+  }
+  if (stop.requested() && *place <= *step_index("switch")) {
+    stop_before(t, *place);
     return std::optional<Ended>();
   }
   ++t.entries;
@@ -175,13 +189,15 @@ Status finish(Transaction& t, Machine& m) {
   if (t.ended_at == 0) t.ended_at = std::max<std::int64_t>(m.clock.wall_seconds(), 1);
   HC_TRY(History(m.records).put(t));
   HC_TRY(m.records.remove(std::string(kJournal)));
+  // A newer engine may have had one more.
+  const std::string outcome(t.outcome ? name(*t.outcome) : "unknown");
   const EventId& id = confirmed ? kConfirmed : (t.outcome == Outcome::rolled_back ? kRolledBack : kEnded);
-  event(id, t.label() + ": " + t.target.name() + " " + t.to.version + " " + std::string(name(*t.outcome)),
+  event(id, t.label() + ": " + t.target.name() + " " + t.to.version + " " + outcome,
         {{"HC_TXN", std::to_string(t.id)},
          {"HC_TARGET", t.target.name()},
          {"HC_SLOT", t.to.slot ? std::string(name(*t.to.slot)) : ""},
          {"HC_COMMIT", t.to.commit},
-         {"HC_OUTCOME", std::string(name(*t.outcome))},
+         {"HC_OUTCOME", outcome},
          {"HC_CODE", t.failure ? std::string(name(t.failure->code)) : ""}});
   return ok;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/base/json_field.h"
+#include "engine/base/log.h"
 
 namespace hc {
 namespace {
@@ -16,7 +17,7 @@ std::string record_name(const Target& target) { return std::string(kFolder) + "/
 Json to_json(const Degraded& entry) {
   return {{"format", 1},          {"target", entry.target.name()}, {"why", entry.why},
           {"since", entry.since}, {"first", entry.first},          {"transaction", entry.transaction},
-          {"steps", entry.steps}, {"attempts", entry.attempts},    {"last_attempt", entry.last_attempt}};
+          {"notes", entry.notes}, {"attempts", entry.attempts},    {"last_attempt", entry.last_attempt}};
 }
 
 Result<Degraded> degraded_from(const Json& json, const Target& target) {
@@ -28,7 +29,7 @@ Result<Degraded> degraded_from(const Json& json, const Target& target) {
   HC_TRY(read_field(json, "since", entry.since));
   HC_TRY(read_field(json, "first", entry.first));
   HC_TRY(read_field(json, "transaction", entry.transaction));
-  HC_TRY(read_field(json, "steps", entry.steps));
+  HC_TRY(read_field(json, "notes", entry.notes));
   HC_TRY(read_field(json, "attempts", attempts));
   HC_TRY(read_field(json, "last_attempt", entry.last_attempt));
   entry.attempts = static_cast<unsigned>(std::min<std::uint64_t>(attempts, 1'000'000));
@@ -44,7 +45,7 @@ std::int64_t Degraded::next_attempt() const {
 
 Status DegradedList::add(const Transaction& t, const std::string& why, std::int64_t now) {
   std::optional<Degraded> entry = HC_TRY(find(t.target));
-  const bool repetition = entry && entry->transaction == t.id && entry->steps == t.steps.size();  // after a crash
+  const bool repetition = entry && entry->transaction == t.id && entry->notes == t.notes.size();  // after a crash
   if (repetition) return ok;
   if (entry) {
     ++entry->attempts;
@@ -54,7 +55,7 @@ Status DegradedList::add(const Transaction& t, const std::string& why, std::int6
   }
   entry->why = why;
   entry->transaction = t.id;
-  entry->steps = t.steps.size();
+  entry->notes = t.notes.size();
   return records_.write(record_name(t.target), to_json(*entry));
 }
 
@@ -66,7 +67,11 @@ Status DegradedList::remove(const Target& target) {
 Result<std::optional<Degraded>> DegradedList::find(const Target& target) const {
   const std::optional<Json> json = HC_TRY(records_.read(record_name(target)));
   if (!json) return std::optional<Degraded>();
-  return std::optional(HC_TRY(degraded_from(*json, target).in("the record " + record_name(target))));
+  auto entry = degraded_from(*json, target);
+  if (entry) return std::optional(std::move(entry).value());
+  // A record that nobody can read must not keep transactions from their end.
+  log(Level::warning, "the record " + record_name(target) + " is passed over: " + entry.error().text());
+  return std::optional<Degraded>();
 }
 
 Result<std::vector<Degraded>> DegradedList::all() const {

@@ -17,7 +17,7 @@ struct Degraded {
   std::int64_t since = 0;         // wall clock
   std::uint64_t first = 0;        // the transaction in which it happened
   std::uint64_t transaction = 0;  // the last one that failed to bring it back
-  std::size_t steps = 0;          // that it had gone through then: a longer one has tried again
+  std::size_t notes = 0;          // that it had then: with more of them it has tried again
   unsigned attempts = 0;          // to repair it
   std::int64_t last_attempt = 0;  // wall clock
 

@@ -83,8 +83,15 @@ Status HookBook::set_limits(const Transaction& t, const HookQuestion& question, 
 void HookBook::set_secrets(const Target& target, HookCall& call) const {
   const fs::path all = node_.etc / "secrets";
   std::error_code error;
-  if (::geteuid() != 0 || !fs::is_directory(all, error)) return;
-  call.hidden = {all};
+  if (::geteuid() != 0) return;
+  // The same directory may be reached by several ways.
+  for (const Slot slot : {Slot::a, Slot::b}) {
+    const fs::path in_slot =
+        fs::canonical(node_.sysroot / "ostree/slots" / name(slot) / "etc/honeycomb/secrets", error);
+    if (!error) call.hidden.push_back(in_slot);
+  }
+  if (!fs::is_directory(all, error)) return;
+  call.hidden.push_back(all);
   const fs::path own = all / target.name();
   if (!target.is_os() && fs::is_directory(own, error)) call.credentials = own;
 }

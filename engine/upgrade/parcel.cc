@@ -1,5 +1,7 @@
 #include "engine/upgrade/parcel.h"
 
+#include <algorithm>
+
 #include "engine/base/text.h"
 
 namespace hc {
@@ -25,6 +27,25 @@ Result<Parcel> open(Repository& repository, const VerifiedPayload& os, const Tar
   return Parcel{std::move(metadata), std::move(part)};
 }
 
+// Those that require each other in a circle keep their order by name.
+std::vector<Parcel> in_order(std::vector<Parcel> parcels) {
+  std::vector<Parcel> ordered;
+  const auto waits = [&](const Parcel& parcel) {
+    return std::any_of(parcels.begin(), parcels.end(), [&](const Parcel& other) {
+      return other.metadata.target != parcel.metadata.target &&
+             parcel.metadata.requires_versions.contains(other.metadata.target.name());
+    });
+  };
+  while (!parcels.empty()) {
+    auto next = std::find_if_not(parcels.begin(), parcels.end(), waits);
+    if (next == parcels.end()) next = parcels.begin();
+    Parcel taken = *next;
+    parcels.erase(next);
+    ordered.push_back(std::move(taken));
+  }
+  return ordered;
+}
+
 }  // namespace
 
 Result<std::vector<Parcel>> parcels_of(Repository& repository, const VerifiedPayload& os) {
@@ -33,16 +54,7 @@ Result<std::vector<Parcel>> parcels_of(Repository& repository, const VerifiedPay
     const Target target = HC_TRY(Target::parse(name).in(kParcels));
     parcels.push_back(HC_TRY(open(repository, os, target)));
   }
-  return parcels;
-}
-
-Result<std::optional<Parcel>> parcel_for(Repository& repository, const VerifiedPayload& os, const Target& target) {
-  for (const std::string& name : HC_TRY(repository.directories(os.commit(), kParcels))) {
-    if (name != target.name()) continue;
-    Parcel parcel = HC_TRY(open(repository, os, target));
-    return std::optional(std::move(parcel));
-  }
-  return std::optional<Parcel>();
+  return in_order(std::move(parcels));
 }
 
 Result<PeripheralMetadata> metadata_of(const Repository& repository, const Commit& commit) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "bootloader/factory.h"
+#include "engine/base/log.h"
 #include "engine/base/text.h"
 #include "engine/upgrade/parcel.h"
 
@@ -71,18 +72,27 @@ Result<Side> NodeParts::side(const Target& target, Slot slot) {
   return side;
 }
 
+Status NodeParts::learn_about(const Target& target) {
+  NodeSource::InUse use;
+  const std::optional<Slot> current = HC_TRY(in_use(target));
+  for (const Slot slot : {Slot::a, Slot::b}) {
+    const Side here = HC_TRY(side(target, slot));
+    if (!here.commit.empty()) use.commits.insert(here.commit);
+    if (current != slot) continue;
+    use.version = here.version;
+    use.sequence = here.sequence;
+  }
+  source->in_use[target.name()] = std::move(use);
+  return ok;
+}
+
 Status NodeParts::learn_what_is_in_use() {
   source->in_use.clear();
   for (const Target& target : HC_TRY(targets())) {
-    NodeSource::InUse& use = source->in_use[target.name()];
-    const std::optional<Slot> current = HC_TRY(in_use(target));
-    for (const Slot slot : {Slot::a, Slot::b}) {
-      const Side here = HC_TRY(side(target, slot));
-      if (!here.commit.empty()) use.commits.insert(here.commit);
-      if (current != slot) continue;
-      use.version = here.version;
-      use.sequence = here.sequence;
-    }
+    const Status learned = learn_about(target);
+    if (!learned && target.is_os()) return learned;
+    // One damaged peripheral must not keep the OS from being confirmed.
+    if (!learned) log(Level::warning, target.name() + ": " + learned.error().text());
   }
   return ok;
 }

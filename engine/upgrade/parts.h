@@ -63,6 +63,7 @@ struct NodeParts {
   Result<PeripheralMetadata> metadata(const Side& side) const;
 
  private:
+  Status learn_about(const Target& target);
   Result<Machine> machine(const Target& target, const Listener& listener, Records& journal);
   std::map<Target, TargetParts> targets_;
 };

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "engine/base/log.h"
+#include "engine/base/text.h"
+#include "engine/upgrade/advance.h"
 #include "engine/upgrade/degraded.h"
 #include "engine/upgrade/parcel.h"
 #include "engine/upgrade/run_transaction.h"
@@ -31,15 +33,25 @@ Result<std::optional<RunningOs>> running_os(NodeParts& parts) {
   const Commit commit = HC_TRY(Commit::parse(side.commit));
   Repository& repository = parts.os_store->repository();
   const CommitObject object = HC_TRY(repository.commit_object(commit));
+  if (!read_manifest(object.bytes)) return std::optional<RunningOs>();
   const auto verdict = parts.source->judge(Target::os(), commit, object);
-  if (!verdict) return std::optional<RunningOs>();
+  if (!verdict) {
+    log(Level::warning,
+        "the peripherals are left as they are: the OS that runs is not accepted: " + verdict.error().text());
+    return std::optional<RunningOs>();
+  }
   std::vector<Parcel> parcels = HC_TRY(parcels_of(repository, verdict->payload));
   return std::optional(RunningOs{side.version, side.sequence, std::move(parcels)});
 }
 
-bool tried_before(const std::vector<Transaction>& history, const Target& target, const Commit& commit) {
-  return std::any_of(history.begin(), history.end(),
-                     [&](const Transaction& t) { return t.target == target && t.to.commit == commit.hex(); });
+// Whether installing `commit` by ourselves once more would do good. Not after a failure of its own, and not where it
+// was the last that happened to its target: then it is there already, or said that it need not be.
+bool worth_a_try(const std::vector<Transaction>& history, const Target& target, const Commit& commit) {
+  if (last_own_failure(history, target, commit) != nullptr) return false;
+  const auto last =
+      std::find_if(history.rbegin(), history.rend(), [&](const Transaction& t) { return t.target == target; });
+  if (last == history.rend() || last->to.commit != commit.hex()) return true;
+  return last->outcome == Outcome::failed || last->outcome == Outcome::cancelled;
 }
 
 class Reconciliation {
@@ -52,20 +64,21 @@ class Reconciliation {
     if (!HC_TRY(parts_.fitted(target))) return std::optional<Transaction>();
     const std::optional<Slot> current = HC_TRY(parts_.in_use(target));
     const Parcel* parcel = brought(target);
-    if (!current) {
-      if (parcel == nullptr || tried_before(history_, target, parcel->payload.commit()))
-        return std::optional<Transaction>();
-      return deploy(*parcel, Side{}, Slot::a);
-    }
+    const bool worth = parcel != nullptr && worth_a_try(history_, target, parcel->payload.commit());
+    if (!current) return worth ? deploy(*parcel, Side{}, Slot::a) : Result<std::optional<Transaction>>(std::nullopt);
     const Side from = HC_TRY(parts_.side(target, *current));
-    if (!HC_TRY(of_newer_os(from))) return std::optional<Transaction>();
-    if (parcel != nullptr) return deploy(*parcel, from, other(*current));
+    std::optional<std::uint64_t> came_with = HC_TRY(sequence_it_came_with(from));
+    if (!came_with && brought_back_by_us(target)) came_with = 0;
+    if (!came_with || *came_with == os_.sequence) return std::optional<Transaction>();
+    // Brought by another OS, so it is for the one that runs to say. One that brings none has nothing to say about what
+    // an older one brought.
+    if (parcel != nullptr) return worth ? deploy(*parcel, from, other(*current)) : stays(target, from);
+    if (*came_with < os_.sequence) return std::optional<Transaction>();
     const Side before = HC_TRY(parts_.side(target, other(*current)));
-    const bool usable = !before.commit.empty() && !HC_TRY(of_newer_os(before));
-    if (usable) return rollback(target, from, before);
-    log(Level::warning, target.name() + " " + from.version + " came with a newer OS than " + os_.version +
-                            ", but there is no version to go back to");
-    return std::optional<Transaction>();
+    if (before.commit.empty()) return stays(target, from);
+    const std::optional<std::uint64_t> before_came_with = HC_TRY(sequence_it_came_with(before));
+    const bool usable = !before_came_with || *before_came_with <= os_.sequence;
+    return usable ? rollback(target, from, before) : stays(target, from);
   }
 
   std::vector<Target> brought_targets() const {
@@ -81,11 +94,26 @@ class Reconciliation {
     return it == os_.parcels.end() ? nullptr : &*it;
   }
 
-  Result<bool> of_newer_os(const Side& side) const {
+  // A version that nobody asked for: it took the place of one that did not fit the OS then.
+  bool brought_back_by_us(const Target& target) const {
+    const auto last = std::find_if(history_.rbegin(), history_.rend(), [&](const Transaction& t) {
+      return t.target == target && t.outcome == Outcome::confirmed;
+    });
+    return last != history_.rend() && last->kind == TransactionKind::rollback && last->requested_by.empty();
+  }
+
+  // The sequence of the OS that brought it; nothing: it was deployed by itself.
+  Result<std::optional<std::uint64_t>> sequence_it_came_with(const Side& side) const {
     const Commit commit = HC_TRY(Commit::parse(side.commit));
     const Repository& repository = parts_.os_store->repository();
     const std::optional<Commit> whole = HC_TRY(repository.part_of(commit));
-    return whole && sequence_of(repository, *whole) > os_.sequence;
+    return whole ? std::optional(sequence_of(repository, *whole)) : std::optional<std::uint64_t>();
+  }
+
+  Result<std::optional<Transaction>> stays(const Target& target, const Side& side) const {
+    log(Level::warning, target.name() + " stays at " + side.version + ", which came with another OS than " +
+                            os_.version + ": there is no version that could take its place");
+    return std::optional<Transaction>();
   }
 
   Result<std::optional<Transaction>> deploy(const Parcel& parcel, const Side& from, Slot to) {
@@ -105,6 +133,7 @@ class Reconciliation {
   Result<std::optional<Transaction>> rollback(const Target& target, const Side& from, const Side& to) {
     const Request request{target, to.version, "", false};
     Transaction t = HC_TRY(begin_transaction(parts_, TransactionKind::rollback, request, from, to));
+    t.restart = HC_TRY(parts_.metadata(to)).reboot;
     t.notes.push_back(target.name() + " " + from.version + " came with a newer OS than " + os_.version +
                       ", which runs: the version before is brought back");
     return std::optional(std::move(t));
@@ -133,7 +162,34 @@ Result<std::optional<Transaction>> first_version(NodeParts& parts, const Degrade
   t->entries = 0;
   t->degraded.clear();
   t->ended_at = 0;
+  // What earlier tries did would add up without bound.
+  t->steps.clear();
+  t->hooks = Json::array();
+  t->notes.push_back("tried again at " + iso_time(parts.clock.wall_seconds()));
   return t;
+}
+
+// Nothing: there was nothing that could be tried.
+Result<std::optional<Report>> repair(NodeParts& parts, const Degraded& entry, const Listener& listener,
+                                     const StopToken& stop) {
+  const bool fitted = HC_TRY(parts.fitted(entry.target));
+  if (!fitted) return std::optional<Report>();
+  const std::optional<Slot> current = HC_TRY(parts.in_use(entry.target));
+  std::optional<Transaction> t;
+  if (current) {
+    const Side side = HC_TRY(parts.side(entry.target, *current));
+    t = HC_TRY(
+        begin_transaction(parts, TransactionKind::repair, Request{entry.target, side.version, "", false}, side, side));
+    t->notes.push_back("degraded since transaction " + std::to_string(entry.first) + ": " + entry.why);
+  } else {
+    t = HC_TRY(first_version(parts, entry));
+  }
+  if (!t) {
+    HC_TRY(DegradedList(parts.records).remove(entry.target));
+    return std::optional<Report>();
+  }
+  Report report = HC_TRY(run_transaction(parts, std::move(*t), listener, stop));
+  return std::optional(std::move(report));
 }
 
 }  // namespace
@@ -143,7 +199,12 @@ Status tidy_up(NodeParts& parts, const Listener& listener) {
     Machine machine = HC_TRY(parts.machine(target, listener));
     Transaction none;
     none.target = target;
-    for (const std::string& path : HC_TRY(tidy(machine, none))) log(Level::warning, "clean-up pending: " + path);
+    const auto stuck = tidy(machine, none);
+    if (!stuck && target.is_os()) return std::move(stuck).error();
+    // One damaged peripheral must not turn a good boot into an error.
+    if (!stuck) log(Level::warning, "clean-up of " + target.name() + " pending: " + stuck.error().text());
+    for (const std::string& path : stuck ? *stuck : std::vector<std::string>())
+      log(Level::warning, "clean-up pending: " + path);
   }
   return ok;
 }
@@ -151,26 +212,14 @@ Status tidy_up(NodeParts& parts, const Listener& listener) {
 Result<std::vector<Report>> repair_degraded(NodeParts& parts, bool now, const Listener& listener,
                                             const StopToken& stop) {
   std::vector<Report> reports;
-  DegradedList degraded(parts.records);
-  for (const Degraded& entry : HC_TRY(degraded.all())) {
+  for (const Degraded& entry : HC_TRY(DegradedList(parts.records).all())) {
     if (stop.requested()) break;
     if (!now && !entry.due(parts.clock.wall_seconds())) continue;
-    const std::optional<Slot> current = HC_TRY(parts.in_use(entry.target));
-    if (!HC_TRY(parts.fitted(entry.target))) continue;
-    if (!current) {
-      std::optional<Transaction> first = HC_TRY(first_version(parts, entry));
-      if (!first) {
-        HC_TRY(degraded.remove(entry.target));
-        continue;
-      }
-      reports.push_back(HC_TRY(run_transaction(parts, std::move(*first), listener, stop)));
-      continue;
-    }
-    const Side side = HC_TRY(parts.side(entry.target, *current));
-    Transaction t = HC_TRY(
-        begin_transaction(parts, TransactionKind::repair, Request{entry.target, side.version, "", false}, side, side));
-    t.notes.push_back("degraded since transaction " + std::to_string(entry.transaction) + ": " + entry.why);
-    reports.push_back(HC_TRY(run_transaction(parts, std::move(t), listener, stop)));
+    auto report = repair(parts, entry, listener, stop);
+    if (!report) log(Level::warning, "repairing " + entry.target.name() + ": " + report.error().text());
+    if (report && *report) reports.push_back(std::move(**report));
+    // What was begun must be ended before anything else is.
+    if (HC_TRY(parts.records.read(std::string(kJournal)))) break;
   }
   return reports;
 }

@@ -14,9 +14,10 @@ Status tidy_up(NodeParts& parts, const Listener& listener);
 Result<std::vector<Report>> repair_degraded(NodeParts& parts, bool now, const Listener& listener,
                                             const StopToken& stop);
 
-// Brings the peripherals in line with the OS that runs: one that a newer OS payload brought goes back to what the
-// running OS brings, or to the version before; one that has no version yet gets what the running OS brings. One that
-// was deployed by itself is left alone. Does nothing while the running OS is not the confirmed one.
+// Brings the peripherals in line with the OS that runs: one that another OS brought, or that has no version yet, gets
+// what the running OS brings; where that brings none, one that a newer OS brought goes back to the version before. One
+// that was deployed by itself is left alone. Does nothing while the running OS is not the confirmed one. A report that
+// did not finish (a peripheral that wants a restart) is the last one.
 Result<std::vector<Report>> reconcile_peripherals(NodeParts& parts, const Listener& listener, const StopToken& stop);
 
 }  // namespace hc

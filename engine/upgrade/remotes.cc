@@ -46,7 +46,8 @@ Result<std::vector<Remote>> Remotes::all() const {
   for (const auto& [name, path] : files) {
     std::error_code error;
     if (fs::is_empty(path, error)) continue;  // masks the one that the OS brings
-    remotes.push_back({name, HC_TRY(url_in(path))});
+    std::string url = HC_TRY(url_in(path));
+    remotes.push_back({name, std::move(url)});
   }
   return remotes;
 }

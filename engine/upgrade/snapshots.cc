@@ -76,7 +76,14 @@ Result<fs::path> Snapshots::on_this_node(const std::string& path) const {
   const fs::path below = normal.lexically_relative("/var");
   if (below.empty() || below == "." || *below.begin() == "..")
     return Error(Code::invalid, "only what is below /var can be kept in a snapshot, not " + path);
-  return var_ / below;
+  // A link on the way, which a hook of another user may have made, would lead us elsewhere with our rights.
+  std::error_code error;
+  const fs::path var = fs::canonical(var_, error);
+  const fs::path parent = fs::weakly_canonical(var / below.parent_path(), error);
+  if (error || parent != (var / below.parent_path()).lexically_normal())
+    return Error(Code::invalid,
+                 "the way to " + path + " goes over a symbolic link, so it cannot be kept in a snapshot");
+  return var / below;
 }
 
 Status Snapshots::keep(const Target& target, const std::string& version, const std::vector<std::string>& paths,
@@ -97,8 +104,9 @@ Status Snapshots::keep(const Target& target, const std::string& version, const s
   }
   HC_TRY(write_atomically(part / kList, dump_json(list), 0600));
   HC_TRY(sync_filesystem(part));
-  HC_TRY(remove_tree(done));
-  return rename_over(part, done);
+  // By exchange, so that a whole snapshot stands there at any time.
+  HC_TRY(rename_over(part, done));
+  return remove_tree(part);
 }
 
 Status Snapshots::put_back(const fs::path& copied, const fs::path& path, bool present) {
@@ -115,10 +123,11 @@ Status Snapshots::put_back(const fs::path& copied, const fs::path& path, bool pr
   return remove_tree(fresh);
 }
 
-Status Snapshots::bring_back(const Target& target, const std::string& version) {
+Status Snapshots::bring_back(const Target& target, const std::string& version,
+                             std::optional<std::uint64_t> transaction) {
   const fs::path from = place(target, version);
   const std::optional<Kept> kept = HC_TRY(read_list(from));
-  if (!kept) return ok;
+  if (!kept || (transaction && kept->transaction != *transaction)) return ok;
   for (std::size_t i = 0; i < kept->paths.size(); ++i) {
     const fs::path path = HC_TRY(on_this_node(kept->paths[i].first));
     HC_TRY(put_back(from / std::to_string(i), path, kept->paths[i].second).in("restoring the snapshot"));

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -22,8 +24,10 @@ class Snapshots {
   // Durable. Repeated in the same transaction it keeps the first copy: by then the data may have been changed.
   Status keep(const Target& target, const std::string& version, const std::vector<std::string>& paths,
               std::uint64_t transaction);
-  // Puts the data of `version` back, each path by one rename. No error where there is no such snapshot.
-  Status bring_back(const Target& target, const std::string& version);
+  // Puts the data of `version` back, each path by one rename. Given `transaction`, only what that one has kept: an
+  // older snapshot says nothing about data that the version has changed since. No error where there is no such
+  // snapshot.
+  Status bring_back(const Target& target, const std::string& version, std::optional<std::uint64_t> transaction);
   // Removes the snapshots of all versions but these.
   Status drop_others(const Target& target, const std::set<std::string>& versions);
 

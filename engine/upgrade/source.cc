@@ -179,10 +179,17 @@ Result<Verdict> NodeSource::judge_part(const Target& target, const Commit& commi
                                         ", which is no longer on this node, so it cannot be verified")
         .with_hint("deploy the version of " + target.name() + " by itself, or that version of the OS");
   }
+  const Keyring keyring = HC_TRY(Keyring::load({node_.lib, node_.etc}));
+  if (keyring.blocked.contains(commit)) {
+    return Error(Code::untrusted, "commit " + commit.brief() + " is blocked: it must never run again")
+        .with_hint("see blocked.d in /etc/honeycomb");
+  }
   const CommitObject object = HC_TRY(repository_.commit_object(whole));
   Verdict verdict = HC_TRY(judge(Target::os(), whole, object));
-  const std::optional<Parcel> parcel = HC_TRY(parcel_for(repository_, verdict.payload, target));
-  if (!parcel || parcel->payload.commit() != commit)
+  const std::vector<Parcel> parcels = HC_TRY(parcels_of(repository_, verdict.payload));
+  const auto parcel =
+      std::find_if(parcels.begin(), parcels.end(), [&](const Parcel& one) { return one.metadata.target == target; });
+  if (parcel == parcels.end() || parcel->payload.commit() != commit)
     return Error(Code::untrusted, "commit " + commit.brief() + " is not what the OS payload " + whole.brief() +
                                       " brings for " + target.name());
   verdict.payload = parcel->payload;
@@ -196,6 +203,8 @@ Result<Verdict> NodeSource::judge_part(const Target& target, const Commit& commi
   manifest.requires_versions = parcel->metadata.requires_versions;
   manifest.carries.clear();
   TrustFacts known = HC_TRY(facts(target, commit));
+  // They come together, so they may require one another.
+  for (const Parcel& one : parcels) known.versions[one.metadata.target.name()] = one.metadata.config_version.text();
   known.versions["os"] = os_version;
   HC_TRY(check_fits(manifest, known).in(target.name() + " " + manifest.version.text()));
   return verdict;

@@ -7,27 +7,39 @@
 // What only looks, and the small services around a transaction.
 namespace hc {
 
+namespace {
+
+Result<TargetStatus> status_of(NodeParts& parts, const Target& target) {
+  TargetStatus entry;
+  entry.target = target;
+  NodeParts::TargetParts* own = HC_TRY(parts.target(target));
+  const std::optional<Slot> current = HC_TRY(parts.in_use(target));
+  const std::optional<Slot> confirmed = HC_TRY(own->choice->confirmed());
+  const std::optional<Slot> trial = HC_TRY(own->choice->trial());
+  for (const Slot slot : {Slot::a, Slot::b}) {
+    std::optional<SlotContent> content = HC_TRY(own->slots->content(slot));
+    entry.slots.push_back({slot, std::move(content), current == slot, confirmed == slot, trial == slot});
+  }
+  const std::optional<Degraded> degraded = HC_TRY(DegradedList(parts.records).find(target));
+  if (degraded) entry.problem = degraded->why;
+  // A mistake in node.json is shown by whoever needs it; the status must always come.
+  if (const auto fitted = parts.fitted(target)) entry.fitted = *fitted;
+  if (target.is_os()) entry.tries_left = HC_TRY(parts.boot->state()).tries_left;
+  return entry;
+}
+
+}  // namespace
+
 Result<NodeStatus> Upgrader::status() {
   NodeStatus status;
   status.node = parts_->node;
   status.model = parts_->settings.model;
   for (const Target& target : HC_TRY(parts_->targets())) {
-    TargetStatus entry;
-    entry.target = target;
-    NodeParts::TargetParts* parts = HC_TRY(parts_->target(target));
-    const std::optional<Slot> current = HC_TRY(parts_->in_use(target));
-    const std::optional<Slot> confirmed = HC_TRY(parts->choice->confirmed());
-    const std::optional<Slot> trial = HC_TRY(parts->choice->trial());
-    for (const Slot slot : {Slot::a, Slot::b}) {
-      entry.slots.push_back(
-          {slot, HC_TRY(parts->slots->content(slot)), current == slot, confirmed == slot, trial == slot});
-    }
-    const std::optional<Degraded> degraded = HC_TRY(DegradedList(parts_->records).find(target));
-    if (degraded) entry.problem = degraded->why;
-    // A mistake in node.json is shown by whoever needs it; the status must always come.
-    if (const auto fitted = parts_->fitted(target)) entry.fitted = *fitted;
-    if (target.is_os()) entry.tries_left = HC_TRY(parts_->boot->state()).tries_left;
-    status.targets.push_back(std::move(entry));
+    auto entry = status_of(*parts_, target);
+    if (!entry && target.is_os()) return std::move(entry).error();
+    // One damaged peripheral must not hide the rest.
+    if (!entry) entry = TargetStatus{target, {}, 0, entry.error().text(), true};
+    status.targets.push_back(std::move(entry).value());
   }
   auto journal = read_journal(parts_->records);
   if (journal) status.transaction = std::move(journal).value();

@@ -5,6 +5,7 @@
 
 #include "engine/base/text.h"
 #include "engine/upgrade/carried.h"
+#include "engine/upgrade/degraded.h"
 #include "engine/upgrade/run_hook.h"
 #include "engine/upgrade/snapshots.h"
 
@@ -98,15 +99,19 @@ Result<Next> undo_stage(Transaction& t, Machine& m, const StopToken& /*stop*/) {
 Status keep_data(const Transaction& t, Machine& m) {
   if (m.snapshots == nullptr || t.target.is_os()) return ok;
   const SnapshotPlan plan = HC_TRY(snapshot_plan(t, m));
+  // Of a degraded target the data may be those of the version that failed: the snapshot made then is the good one.
+  const std::optional<Degraded> degraded = HC_TRY(DegradedList(m.records).find(t.target));
+  if (degraded) return m.snapshots->bring_back(t.target, plan.from, degraded->first);
   HC_TRY(m.snapshots->keep(t.target, plan.from, plan.paths, t.id));
   // A version that is returned to meets its data as it left them.
-  return t.kind == TransactionKind::rollback ? m.snapshots->bring_back(t.target, plan.to) : Status(ok);
+  if (t.kind != TransactionKind::rollback) return ok;
+  return m.snapshots->bring_back(t.target, plan.to, std::nullopt);
 }
 
 Status bring_data_back(const Transaction& t, Machine& m) {
   if (m.snapshots == nullptr || t.target.is_os()) return ok;
   const SnapshotPlan plan = HC_TRY(snapshot_plan(t, m));
-  return m.snapshots->bring_back(t.target, plan.from);
+  return m.snapshots->bring_back(t.target, plan.from, t.id);
 }
 
 Result<Next> run_install(Transaction& t, Machine& m, const StopToken& stop) {
@@ -130,8 +135,8 @@ Result<Next> undo_install(Transaction& t, Machine& m, const StopToken& /*stop*/)
   if (t.kind == TransactionKind::repair) return Next::go_on;
   const StopToken never;  // what was begun must be taken back, whoever asks to stop
   const std::optional<HookResult> result = HC_TRY(run_hook(t, m, {HookKind::rollback, "rollback", t.to}, never));
+  HC_TRY(bring_data_back(t, m));  // also where the hook said no: the data are not the device's
   if (result && !result->passed()) return hook_error(*result);
-  HC_TRY(bring_data_back(t, m));
   if (result || t.target.is_os() || !t.from.slot) return Next::go_on;
   HC_TRY(must_pass(t, m, {HookKind::install, "rollback", t.from}, never));
   HC_TRY(must_pass(t, m, {HookKind::verify, "rollback", t.from}, never));

@@ -47,9 +47,24 @@ Status record_first_version(NodeParts& parts, const Target& target) {
   return History(parts.records).put(t);
 }
 
-Result<FileLock> lock(const NodeParts& parts) {
+// A journal that this engine cannot read (a kind of transaction that only a newer one knows) would block the node for
+// ever: what booted and what the slots hold say enough to go on.
+Status set_unreadable_journal_aside(NodeParts& parts) {
+  const std::optional<Json> json = HC_TRY(parts.records.read(std::string(kJournal)));
+  if (!json) return ok;
+  const auto t = transaction_from(*json);
+  if (t) return ok;
+  const std::string aside = "unreadable/" + std::to_string(parts.clock.wall_seconds());
+  log(Level::error, "the journal cannot be read (" + t.error().text() + "); it is kept as " + aside + ".json");
+  HC_TRY(parts.records.write(aside, *json));
+  return parts.records.remove(std::string(kJournal));
+}
+
+Result<FileLock> lock(NodeParts& parts) {
   HC_TRY(make_dirs(parts.node.state));
-  return FileLock::take(parts.node.state / "lock");
+  FileLock held = HC_TRY(FileLock::take(parts.node.state / "lock"));
+  HC_TRY(set_unreadable_journal_aside(parts));
+  return held;
 }
 
 // Ends what a crash or a signal left unfinished. Code::busy where that needs a restart first.
@@ -114,11 +129,14 @@ Result<std::optional<Report>> carry_on(NodeParts& parts, const Listener& listene
   return some(run_transaction(parts, std::move(t), listener, stop));
 }
 
-Status settle(NodeParts& parts, const Listener& listener, const StopToken& stop) {
+// The report that waits for a restart, if one does.
+Result<std::optional<Report>> settle(NodeParts& parts, const Listener& listener, const StopToken& stop) {
   HC_TRY(parts.learn_what_is_in_use());
-  HC_TRY(repair_degraded(parts, false, listener, stop));
-  HC_TRY(reconcile_peripherals(parts, listener, stop));
-  return ok;
+  std::vector<Report> reports = HC_TRY(repair_degraded(parts, false, listener, stop));
+  if (reports.empty() || reports.back().ended == Ended::finished)
+    reports = HC_TRY(reconcile_peripherals(parts, listener, stop));
+  if (reports.empty() || reports.back().ended != Ended::reboot) return std::optional<Report>();
+  return std::optional(std::move(reports.back()));
 }
 
 }  // namespace
@@ -263,13 +281,17 @@ Result<std::optional<Report>> Upgrader::resume(const Listener& listener, const S
   if (report && report->ended != Ended::finished) return report;
   HC_TRY(tidy_up(*parts_, listener));
   // What goes wrong with a peripheral is in the history and in the status; the OS is well and must be left alone.
-  const auto settled = settle(*parts_, listener, stop);
+  auto settled = settle(*parts_, listener, stop);
   if (!settled) log(Level::warning, "bringing the peripherals in line: " + settled.error().text());
+  if (settled && *settled) return std::move(*settled);
   return report;
 }
 
 Result<std::vector<Report>> Upgrader::repair(bool due, const Listener& listener, const StopToken& stop) {
   const FileLock held = HC_TRY(lock(*parts_));
+  // A timer must not judge a version on trial: only the boot service restarts the node where that is needed.
+  const bool unfinished = HC_TRY(parts_->records.read(std::string(kJournal))).has_value();
+  if (due && unfinished) return std::vector<Report>();
   HC_TRY(end_unfinished(*parts_, listener, stop));
   return repair_degraded(*parts_, !due, listener, stop);
 }

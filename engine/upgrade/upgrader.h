@@ -121,8 +121,8 @@ class Upgrader {
   // and peripherals into agreement, repairs what is degraded and due. Nothing: no transaction was unfinished.
   Result<std::optional<Report>> resume(const Listener& listener, const StopToken& stop);
 
-  // Tries to bring every degraded peripheral back to its recorded version now, or (`due`) those whose next try has come.
-  // One report for each.
+  // Tries to bring every degraded peripheral back to its recorded version now, or (`due`) those whose next try has
+  // come. One report for each.
   Result<std::vector<Report>> repair(bool due, const Listener& listener, const StopToken& stop);
   // Asks the verify hook of each peripheral's version in use (HC_PHASE=check) whether the device is in that state.
   Result<std::vector<DriftReport>> check_peripherals(const Listener& listener, const StopToken& stop);

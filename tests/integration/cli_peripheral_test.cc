@@ -168,6 +168,63 @@ TEST_F(Peripheral, GoBackWithAnOsThatIsRolledBackLater) {
   EXPECT_EQ(history_of("camera").size(), 3U) << "done once";
 }
 
+TEST_F(Peripheral, ComeForwardAgainWithTheOsThatBroughtThem) {
+  carried("2.0", "camera", "2");
+  two_devices();
+  build("2.0", 2);
+  os_json({"deploy", "2.0"});
+  ASSERT_EQ(reboot().status, 0);
+  for (const char* version : {"1", "2"}) {
+    ASSERT_EQ(os({"rollback"}).status, 0);
+    ASSERT_EQ(reboot().status, 0);
+    EXPECT_EQ(device_says("camera"), version);
+    EXPECT_EQ(in_use("camera"), version);
+  }
+}
+
+TEST_F(Peripheral, OfOneOsMayRequireOneAnother) {
+  carried("2.0", "camera", "2", ", \"requires\": {\"switch\": \"2\", \"os\": \"2.0\"}");
+  carried("2.0", "switch", "2");
+  two_devices();
+  build("2.0", 2);
+  EXPECT_EQ(os_json({"deploy", "2.0"})["waits_for_reboot"], true);
+  ASSERT_EQ(reboot().status, 0);
+  EXPECT_EQ(in_use("camera"), "2");
+  EXPECT_LT(history_of("switch").back()["id"], history_of("camera").back()["id"]);
+}
+
+TEST_F(Peripheral, OfTheFirstOsMayWantARestart) {
+  carried("1.5", "camera", "1", ", \"reboot\": true");
+  build("1.5", 2);
+  ASSERT_EQ(sandbox({"init", "node", "--repo", "repo", "--version", "1.5", "--trust", "release.pub"}).status, 0);
+  ASSERT_EQ(reboot().status, 0);
+  EXPECT_EQ(history_of("camera").back()["outcome"], "confirmed");
+  EXPECT_EQ(history_of("camera").back()["hooks"].back()["phase"], "post-boot");
+}
+
+TEST_F(Peripheral, ThatIsDamagedKeepsNoOsFromBeingConfirmed) {
+  two_devices();
+  build("2.0", 2);
+  os_json({"deploy", "2.0"});
+  const fs::path active = node() / "ostree/deploy/honeycomb/var/lib/honeycomb/peripherals/camera/active";
+  fs::remove(active);
+  fs::create_symlink("nonsense", active);
+  EXPECT_EQ(reboot().status, 0);
+  EXPECT_EQ(running_version(), "2.0");
+  EXPECT_THAT(status_of("camera")["problem"].get<std::string>(), HasSubstr("active"));
+  EXPECT_EQ(status_of("switch")["degraded"], false);
+}
+
+TEST_F(Peripheral, AJournalOfANewerEngineIsSetAside) {
+  two_devices();
+  put("node/ostree/deploy/honeycomb/var/lib/honeycomb/transaction.json",
+      R"({"format": 1, "id": 9, "kind": "teleport", "target": "os", "direction": "forward"})");
+  EXPECT_EQ(os({"resume"}).status, 0);
+  EXPECT_EQ(os({"status", "--check"}).status, 0);
+  EXPECT_FALSE(fs::exists(node() / "ostree/deploy/honeycomb/var/lib/honeycomb/transaction.json"));
+  EXPECT_FALSE(fs::is_empty(node() / "ostree/deploy/honeycomb/var/lib/honeycomb/unreadable"));
+}
+
 TEST_F(Peripheral, DeployedByItselfStaysWhateverTheOsDoes) {
   carried("2.0", "camera", "2");
   two_devices();
