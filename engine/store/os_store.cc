@@ -1,5 +1,6 @@
 #include "engine/store/os_store.h"
 
+#include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -42,14 +43,24 @@ bool on_other_device(const fs::path& one, const fs::path& other) {
   return ::stat(one.c_str(), &a) == 0 && ::stat(other.c_str(), &b) == 0 && a.st_dev != b.st_dev;
 }
 
-// Everybody else sees /sysroot read-only; libostree makes it writable only with the first change of its own.
-// REQUIRES: this process has a mount namespace of its own.
 Status make_writable(const char* place) {
   struct statvfs info {};
   if (::statvfs(place, &info) != 0) return Error::from_errno(errno, std::string("looking at ") + place);
   if ((info.f_flag & ST_RDONLY) == 0) return ok;
   if (::mount(nullptr, place, nullptr, MS_REMOUNT | MS_BIND, nullptr) == 0) return ok;
   return Error::from_errno(errno, std::string("making ") + place + " writable");
+}
+
+// Everybody else sees /sysroot read-only. Here it becomes writable before anything in it is opened: libostree would do
+// so only with the first change of its own, and what was opened before stays read-only. False: this is no such system.
+Result<bool> see_it_writable() {
+  std::error_code error;
+  if (!fs::exists("/run/ostree-booted", error) || ::geteuid() != 0) return false;
+  const fs::path ours = fs::read_symlink("/proc/thread-self/ns/mnt", error);
+  const bool shared = !error && ours == fs::read_symlink("/proc/1/ns/mnt", error);
+  if (shared && ::unshare(CLONE_NEWNS) != 0) return Error::from_errno(errno, "making a mount namespace");
+  for (const char* place : {"/sysroot", "/boot"}) HC_TRY(make_writable(place));
+  return true;
 }
 
 // Freezing the file system of a sandbox in a folder would freeze the host.
@@ -116,18 +127,13 @@ Status OsStore::create(const fs::path& sysroot, const std::string& stateroot) {
 
 Result<std::unique_ptr<OsStore>> OsStore::open(const fs::path& sysroot, const std::string& stateroot) {
   const fs::path path = fs::absolute(sysroot).lexically_normal();
+  const bool writable = path == "/" && HC_TRY(see_it_writable());
   GRef<OstreeSysroot> object = sysroot_object(path);
+  if (writable) ostree_sysroot_set_mount_namespace_in_use(object.get());
   GErr err;
+  if (!ostree_sysroot_load(object.get(), nullptr, err))
+    return failed(err, "there is no system root in " + path.string());
   std::error_code error;
-  // On a running node /sysroot and /boot may be read-only: made writable in our own mount namespace only.
-  if (path == "/" && fs::exists("/run/ostree-booted", error) && ::geteuid() == 0) {
-    if (!ostree_sysroot_initialize_with_mount_namespace(object.get(), nullptr, err))
-      return failed(err, "preparing the system root for changes");
-    for (const char* place : {"/sysroot", "/boot"}) HC_TRY(make_writable(place));
-  }
-  GErr load_err;
-  if (!ostree_sysroot_load(object.get(), nullptr, load_err))
-    return failed(load_err, "there is no system root in " + path.string());
   if (!fs::is_directory(stateroot_path(path, stateroot), error))
     return Error(Code::invalid, path.string() + " has no state root " + quote(stateroot));
   Repository repository(retain(ostree_sysroot_repo(object.get())));
