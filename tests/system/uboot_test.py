@@ -71,7 +71,6 @@ class Board:
         where.unlink(missing_ok=True)
         self.qemu = subprocess.Popen(
             ["qemu-system-aarch64", "-machine", "virt", "-cpu", "cortex-a53", "-accel", "tcg",
-             "-icount", "shift=4,sleep=off",  # its clock counts instructions: no time-out on a busy machine
              "-m", "256", "-display", "none",
              "-nodefaults", "-net", "none",
              "-drive", f"if=pflash,format=raw,file={self.folder}/flash0,readonly=on",
