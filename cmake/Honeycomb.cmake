@@ -45,3 +45,22 @@ function(hc_program name)
   target_link_libraries(${name} PRIVATE hc_options ${ARG_LIBS})
   install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT ${ARG_COMPONENT})
 endfunction()
+
+# hc_descriptions(NAME SECTION): the manual page and the completions of a program that has add_descriptions(), made by the
+# program itself.
+function(hc_descriptions name section)
+  set(out ${CMAKE_CURRENT_BINARY_DIR}/${name}-descriptions)
+  file(MAKE_DIRECTORY ${out})
+  add_custom_command(
+    OUTPUT ${out}/${name}.${section} ${out}/bash ${out}/zsh ${out}/fish
+    COMMAND ${name} --man >${out}/${name}.${section}
+    COMMAND ${name} --completion bash >${out}/bash
+    COMMAND ${name} --completion zsh >${out}/zsh
+    COMMAND ${name} --completion fish >${out}/fish
+    DEPENDS ${name})
+  add_custom_target(${name}-descriptions ALL DEPENDS ${out}/bash)
+  install(FILES ${out}/${name}.${section} DESTINATION share/man/man${section})
+  install(FILES ${out}/bash DESTINATION share/bash-completion/completions RENAME ${name})
+  install(FILES ${out}/zsh DESTINATION share/zsh/vendor-completions RENAME _${name})
+  install(FILES ${out}/fish DESTINATION share/fish/vendor_completions.d RENAME ${name}.fish)
+endfunction()

@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 #include <functional>
 
+#include "engine/base/describe.h"
 #include "engine/base/terminal.h"
 #include "engine/cli/verbs.h"
 
@@ -145,6 +146,7 @@ int run(int argc, char** argv) {
   add_looking_verbs(app, line);
   add_queue_verbs(app, line);
   add_keeping_verbs(app, line);
+  add_descriptions(app, "8");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

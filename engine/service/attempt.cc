@@ -41,9 +41,13 @@ Result<std::optional<Did>> earlier(Upgrader& upgrader, const Job& job, const Lis
   if (!status.transaction || !bears(*status.transaction, job.key())) return std::optional<Did>();
   if (job.cancel && status.waits_for_reboot)
     return std::optional(with(HC_TRY(upgrader.rollback(status.transaction->target, job.by, listener, stop))));
-  // Another process may be at it just now: honeycomb-boot.service while the new version is on trial.
-  Result<std::optional<Report>> report = upgrader.resume(listener, stop);
   constexpr std::int64_t kPauseS = 15;
+  // After the restart honeycomb-boot.service judges the version, and may restart the node for it: that is not for us.
+  const Transaction& t = *status.transaction;
+  const bool may_be_judged = switched(t) || t.direction == Direction::undo;
+  if (may_be_judged && t.boot_id != upgrader.node().boot_id)
+    return std::optional(hold(Error(Code::busy, "is judged by honeycomb-boot.service"), kPauseS));
+  Result<std::optional<Report>> report = upgrader.resume(listener, stop);
   if (!report) return std::optional(hold(std::move(report).error(), kPauseS));
   if (!*report) return std::optional<Did>();
   return std::optional(with(std::move(**report)));

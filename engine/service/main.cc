@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "engine/base/describe.h"
 #include "engine/base/log.h"
 #include "engine/base/terminal.h"
 #include "engine/service/http_server.h"
@@ -60,7 +61,7 @@ Status serve(const Options& options) {
   const Api api(options.sysroot, [&supervisor] { supervisor.wake(); });
   HttpServer server(api);
   told = &server;
-  HC_TRY(supervisor.begin());
+  supervisor.begin();
   HC_TRY(open_doors(server.door(), options));
   keep_watchdog_calm();
   sd_notify(0, "READY=1");
@@ -82,6 +83,7 @@ int main(int argc, char** argv) {
   app.add_option("--socket", options.socket, "The unix socket, where systemd hands over none");
   app.add_option("--port", options.port, "The port on 127.0.0.1; 0: none")->capture_default_str();
   app.add_flag("--openapi", options.openapi, "Print the description of the API and end");
+  hc::add_descriptions(app, "8");
   CLI11_PARSE(app, argc, argv);
   if (options.openapi) {
     std::fputs(hc::dump_json(hc::openapi()).c_str(), stdout);

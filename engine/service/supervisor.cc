@@ -34,14 +34,13 @@ Supervisor::~Supervisor() {
   for (const auto& monitor : monitors_) g_signal_handlers_disconnect_by_data(monitor.get(), this);
 }
 
+void Supervisor::begin() { look(); }
+
 // Jobs come and go in one; the other tells when a transaction has ended that no worker of ours carried on.
-Status Supervisor::begin() {
-  const Node node = HC_TRY(Node::open(sysroot_));
-  const JobQueue queue = HC_TRY(JobQueue::open(node.state, clock_));
+Status Supervisor::watch_all(const Node& node, const JobQueue& queue) {
+  if (!monitors_.empty()) return ok;
   HC_TRY(watch(queue.directory()));
-  HC_TRY(watch(node.state));
-  look();
-  return ok;
+  return watch(node.state);
 }
 
 Status Supervisor::watch(const fs::path& directory) {
@@ -93,12 +92,16 @@ void Supervisor::look() {
   changed_();
   const auto node = Node::open(sysroot_);
   auto queue = node ? JobQueue::open(node->state, clock_) : Result<JobQueue>(node.error());
-  const auto jobs = queue ? queue->all() : Result<std::vector<Job>>(queue.error());
+  const Status watched = queue ? watch_all(*node, *queue) : Status(queue.error());
+  const auto jobs = watched ? queue->all() : Result<std::vector<Job>>(watched.error());
   if (!jobs) {
-    log(Level::error, "the queue cannot be read: " + jobs.error().text());
+    // Also before the node has its slots: whoever asks meanwhile hears the same.
+    if (jobs.error().text() != trouble_) log(Level::error, "no job can be run: " + jobs.error().text());
+    trouble_ = jobs.error().text();
     look_in(kQuietMs);
     return;
   }
+  trouble_.clear();
   std::error_code none;
   const std::int64_t wall = clock_.wall_seconds();
   const Moment now{wall, node->boot_id, fs::exists(node->state / "transaction.json", none)};

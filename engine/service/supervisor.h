@@ -6,6 +6,7 @@
 
 #include "engine/base/handle.h"
 #include "engine/service/queue.h"
+#include "engine/upgrade/node.h"
 
 namespace hc {
 
@@ -19,12 +20,13 @@ class Supervisor {
   Supervisor(const Supervisor&) = delete;
   Supervisor& operator=(const Supervisor&) = delete;
 
-  Status begin();
+  void begin();
   // From any thread: look soon.
   void wake();
 
  private:
   static gboolean on_time(gpointer self);
+  Status watch_all(const Node& node, const JobQueue& queue);
   Status watch(const fs::path& directory);
   void look_in(std::int64_t ms);
   void look();
@@ -40,6 +42,7 @@ class Supervisor {
   guint timer_ = 0;
   std::int64_t due_ms_ = 0;
   std::int64_t started_ms_ = 0;
+  std::string trouble_;  // told last
   unsigned in_vain_ = 0;  // starts after which a job could still run
 };
 

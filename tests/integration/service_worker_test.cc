@@ -109,6 +109,26 @@ TEST_F(WorkerOnNode, AnUpgradeOfTheSystemEndsAfterTheRestart) {
   EXPECT_EQ(running_version(), "2.0");
 }
 
+TEST_F(WorkerOnNode, ATrialIsNotTheWorkersToJudge) {
+  build("2.0", 2);
+  Job os_job;
+  os_job.what = "2.0";
+  const std::uint64_t id = add(os_job);
+  work();
+  put("node/run/honeycomb/cmdline", "quiet ostree=/ostree/slots/b\n");
+  put("node/run/honeycomb/boot_id", "the next boot\n");
+  work();
+  EXPECT_EQ(state_of(id), JobState::deferred);
+  EXPECT_THAT(job(id).reason, HasSubstr("honeycomb-boot"));
+  EXPECT_EQ(os({"resume"}).status, 0);
+  ASSERT_TRUE(queue().change(id, [](Job& job) -> Status {
+    job.not_before = 0;
+    return ok;
+  }));
+  work();
+  expect_each_ended_once({id});
+}
+
 TEST_F(WorkerOnNode, ARollbackTakesBackWhatWaitsForTheRestart) {
   build("2.0", 2);
   Job deploy;
