@@ -29,6 +29,8 @@ Finding from(const std::string& check, const Error& error) { return {check, Stat
 
 Finding boot_wiring(Upgrader& upgrader) {
   const Status checked = upgrader.check_boot();
+  if (!checked && checked.error().code() == Code::busy)
+    return {"boot wiring", State::skipped, checked.error().text(), checked.error().hint()};
   if (!checked) return from("boot wiring", checked.error());
   return {"boot wiring", State::good, "the bootloader can be told which slot to try", ""};
 }

@@ -95,7 +95,11 @@ Result<VersionDiff> Upgrader::diff(const Target& target, const std::string& from
   return VersionDiff{std::move(one), std::move(two), std::move(files)};
 }
 
-Status Upgrader::check_boot() { return parts_->boot->check(); }
+Status Upgrader::check_boot() {
+  HC_TRY(make_dirs(parts_->node.state));
+  const FileLock held = HC_TRY(FileLock::take(parts_->node.state / "lock"));
+  return parts_->boot->check();
+}
 
 Result<HealthReport> Upgrader::health(const Listener& listener, const StopToken& stop) {
   return parts_->run_health(Transaction{}, listener, stop);

@@ -131,7 +131,8 @@ class Upgrader {
   Result<Verdict> verify(const Target& target, Slot slot, const ProgressFn& progress, const StopToken& stop);
   // What two versions on this node differ in; each is named by a slot (`a`, `b`), a version of the history or a commit.
   Result<VersionDiff> diff(const Target& target, const std::string& from, const std::string& to, const StopToken& stop);
-  // Whether the bootloader's files and environment are fit for a switch.
+  // Whether the bootloader's files and environment are fit for a switch; what a deploy would put right before it begins
+  // is put right.
   Status check_boot();
   Result<HealthReport> health(const Listener& listener, const StopToken& stop);
   Status pin(const Target& target, const std::string& what, bool pinned, const StopToken& stop);
