@@ -32,11 +32,13 @@ Result<PayloadFile> PayloadFile::find(const fs::path& upgrades, const std::strin
         .with_hint("put it there first");
   if (!name.ends_with(".tar.gz"))
     return Error(Code::invalid, quote(name) + " is no payload that this node knows: its name does not end in .tar.gz");
-  const std::string import = "`hc-payload import " + name + " --sequence N --key KEY --repo REPO` signs it; then `hc-os deploy` its version";
+  const std::string import =
+      "`hc-payload import " + name + " --sequence N --key KEY --repo REPO` signs it; then `hc-os deploy` its version";
   if (!is_file(path.string() + ".sig"))
     return Error(Code::untrusted, quote(name) + " is not signed: there is no " + quote(name + ".sig") + " beside it")
         .with_hint("where the key is, " + import);
-  return Error(Code::invalid, "this engine cannot take the archive " + quote(name) + " from the upgrades directory itself")
+  return Error(Code::invalid,
+               "this engine cannot take the archive " + quote(name) + " from the upgrades directory itself")
       .with_hint("where the key is, " + import);
 }
 

@@ -108,7 +108,6 @@ class Upgrader {
 
   // Code::busy while somebody holds upgrades off (Inhibitors).
   Result<Report> deploy(const Request& request, const Listener& listener, const StopToken& stop);
-  // Whether a deploy would need to fetch nothing.
   Result<bool> has_content(const Request& request, const StopToken& stop);
   // Verifies a payload and gets its content, so that a later deploy needs no network. Changes no slot; nothing keeps
   // the content but that nobody collects garbage before.
@@ -131,8 +130,7 @@ class Upgrader {
   Result<Verdict> verify(const Target& target, Slot slot, const ProgressFn& progress, const StopToken& stop);
   // What two versions on this node differ in; each is named by a slot (`a`, `b`), a version of the history or a commit.
   Result<VersionDiff> diff(const Target& target, const std::string& from, const std::string& to, const StopToken& stop);
-  // Whether the bootloader's files and environment are fit for a switch; what a deploy would put right before it begins
-  // is put right.
+  // Whether the bootloader is fit for a switch; what a deploy would put right before it begins is put right.
   Status check_boot();
   Result<HealthReport> health(const Listener& listener, const StopToken& stop);
   Status pin(const Target& target, const std::string& what, bool pinned, const StopToken& stop);
