@@ -42,7 +42,7 @@ class Supervisor {
   guint timer_ = 0;
   std::int64_t due_ms_ = 0;
   std::int64_t started_ms_ = 0;
-  std::string trouble_;  // told last
+  std::string trouble_;   // told last
   unsigned in_vain_ = 0;  // starts after which a job could still run
 };
 
