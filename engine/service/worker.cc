@@ -41,7 +41,7 @@ Moment Worker::now() const {
 
 Result<std::optional<Job>> Worker::next(FileLock& held, bool& gone) {
   return queue_.take([this](const std::vector<Job>& jobs) { return next_job(jobs, now()); },
-                     [this](Job& job) -> Status {
+                     [](Job& job) -> Status {
                        job.state = JobState::running;
                        job.reason.clear();
                        ++job.starts;
