@@ -131,6 +131,22 @@ bool only_interrupted(const Job& job, const Transaction& t) {
   return place && *place <= *step_index("switch");
 }
 
+// A kill or a power cut in the middle of an install hook, which is taken back then. It is no fault of the job, unless
+// it is the job that kills.
+bool was_cut_off(const Job& job, const Transaction& t) {
+  constexpr unsigned kMost = 10;
+  const bool in_a_hook = t.failure && t.failure->code == Code::unavailable &&
+                         (t.failure->step == "install" || t.failure->step == "peripherals");
+  return in_a_hook && !job.cancel && job.cut_off < kMost;
+}
+
+void begin_anew(Job& job, const char* why) {
+  job.state = JobState::queued;
+  job.reason = why;
+  ++job.attempt;
+  ++job.attempts;
+}
+
 void fail_or_defer(Job& job, const Error& error, std::int64_t wall, const Patience& patience) {
   job.error = error;
   if (!may_pass(error.code()) || job.attempt >= job.attempts || job.cancel) {
@@ -151,15 +167,15 @@ void settle_end(Job& job, const Transaction& t, std::int64_t wall, const Patienc
   const Error why = t.failure
                         ? Error(t.failure->code, t.failure->step + ": " + t.failure->text).with_hint(t.failure->hint)
                         : Error(Code::internal, t.label() + " ended without a reason");
-  if (outcome == Outcome::failed || outcome == Outcome::rolled_back) {
+  if (outcome == Outcome::failed && was_cut_off(job, t)) {
+    ++job.cut_off;
+    begin_anew(job, "was cut off and begins anew");
+  } else if (outcome == Outcome::failed || outcome == Outcome::rolled_back) {
     fail_or_defer(job, why, wall, patience);
   } else if (outcome != Outcome::cancelled || job.kind == JobKind::rollback) {
     job.state = JobState::done;
   } else if (only_interrupted(job, t)) {
-    job.state = JobState::queued;
-    job.reason = "was interrupted and begins anew";
-    ++job.attempt;
-    ++job.attempts;
+    begin_anew(job, "was interrupted and begins anew");
   } else {
     job.state = JobState::cancelled;
     job.error = why;

@@ -57,6 +57,7 @@ Status each_field(J& job, Each each) {
   HC_TRY(each("ended_at", job.ended_at));
   HC_TRY(each("attempt", job.attempt));
   HC_TRY(each("starts", job.starts));
+  HC_TRY(each("cut_off", job.cut_off));
   HC_TRY(each("cancel", job.cancel));
   HC_TRY(each("boot_id", job.boot_id));
   return each("transaction", job.transaction);

@@ -50,6 +50,7 @@ struct Job {
   std::int64_t ended_at = 0;
   unsigned attempt = 1;           // the one under way, or the next
   unsigned starts = 0;            // how often this attempt was begun: more than once after a kill
+  unsigned cut_off = 0;           // how often a kill or power cut in the middle of a hook made it begin anew
   bool cancel = false;            // somebody wants it to end
   std::string boot_id;            // restart: the boot that must end first
   std::uint64_t transaction = 0;  // the last that it led to; 0: none

@@ -168,7 +168,7 @@ TEST_F(WorkerOnNode, DownloadsInOneWindowAndInstallsInAnother) {
     ASSERT_TRUE(due);
     work();
   };
-  Job patient = camera_job("1.0");
+  Job patient = camera_job("2.0");
   patient.attempts = 5;
   const std::uint64_t id = add(patient);
   settle("download=" + closed, id);
@@ -178,14 +178,15 @@ TEST_F(WorkerOnNode, DownloadsInOneWindowAndInstallsInAnother) {
   EXPECT_EQ(state_of(id), JobState::deferred);
   EXPECT_THAT(job(id).reason, HasSubstr("maintenance window"));
   EXPECT_EQ(job(id).attempt, 1U) << "waiting costs no attempt";
-  Job now = camera_job("2.0");
+  Job now = camera_job("1.0");
   now.any_time = true;
   const std::uint64_t at_the_keyboard = add(now);
   work();
   EXPECT_EQ(state_of(at_the_keyboard), JobState::done);
   run({"find", "repo/objects", "-name", "*.filez", "-delete"});
   settle("download=" + closed, id);
-  EXPECT_EQ(state_of(id), JobState::done) << "with what was fetched before: " << job(id).reason;
+  EXPECT_EQ(state_of(id), JobState::done)
+      << "with what was fetched before: " << job(id).reason << (job(id).error ? job(id).error->text() : "");
 }
 
 TEST_F(WorkerOnNode, IsHeldOffWhileSomebodyInhibits) {
