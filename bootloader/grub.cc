@@ -109,7 +109,10 @@ Status GrubControl::check_place() {
   std::error_code error;
   const fs::path dir = grubenv_path(boot_).parent_path();
   if (!fs::is_directory(dir, error))
-    return Error(Code::invalid, "there is no GRUB here: " + dir.string() + " is missing");
+    return Error(Code::invalid, "there is no GRUB here: " + dir.string() + " is missing")
+        .with_hint(
+            "wire it as docs/bootloaders.md says, or name this board's bootloader with [boot] loader in "
+            "honeycomb.conf");
   if (is_sandbox(boot_)) return ok;
   HC_TRY(save_env_works(dir));
   const std::string config = HC_TRY(read_file_if_exists(dir / "grub.cfg", 1 << 20)).value_or("");
