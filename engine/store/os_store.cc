@@ -51,14 +51,22 @@ Status make_writable(const char* place) {
   return Error::from_errno(errno, std::string("making ") + place + " writable");
 }
 
+// Whoever may not mount (honeycombd in its sandbox) only looks.
+bool may_mount(const fs::path& ours) {
+  std::error_code error;
+  const fs::path first = fs::read_symlink("/proc/1/ns/mnt", error);
+  return !error && (ours != first || ::unshare(CLONE_NEWNS) == 0) &&
+         ::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) == 0;
+}
+
 // Everybody else sees /sysroot read-only. Here it becomes writable before anything in it is opened: libostree would do
-// so only with the first change of its own, and what was opened before stays read-only. False: this is no such system.
+// so only with the first change of its own, and what was opened before stays read-only. False: this is no such system,
+// or we may only look at it.
 Result<bool> see_it_writable() {
   std::error_code error;
   if (!fs::exists("/run/ostree-booted", error) || ::geteuid() != 0) return false;
   const fs::path ours = fs::read_symlink("/proc/thread-self/ns/mnt", error);
-  const bool shared = !error && ours == fs::read_symlink("/proc/1/ns/mnt", error);
-  if (shared && ::unshare(CLONE_NEWNS) != 0) return Error::from_errno(errno, "making a mount namespace");
+  if (error || !may_mount(ours)) return false;
   for (const char* place : {"/sysroot", "/boot"}) HC_TRY(make_writable(place));
   return true;
 }
