@@ -68,4 +68,5 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace hc
 
+// NOLINTNEXTLINE(bugprone-exception-escape): what is thrown here (out of memory) is to end the process
 int main(int argc, char** argv) { return hc::run(argc, argv); }

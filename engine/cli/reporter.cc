@@ -77,7 +77,7 @@ void Reporter::ended(const Transaction& t, const StepRecord& record) {
 
 std::string conclusion(const Report& report, const Node& node) {
   const Transaction& t = report.transaction;
-  const std::string what = t.target.name() + " " + (t.to.version.empty() ? printable(t.requested) : t.to.version);
+  std::string what = t.target.name() + " " + (t.to.version.empty() ? printable(t.requested) : t.to.version);
   if (report.ended == Ended::finished && !t.degraded.empty())
     return what + " was not installed, and " + t.target.name() + " could not be brought back to " +
            version_or_nothing(t.from) + ": it is degraded (" + printable(t.degraded) +

@@ -56,7 +56,8 @@ void print(const Plan& plan, const Settings& settings) {
   if (plan.download.known)
     line("download",
          human_bytes(plan.download.bytes) + " in " + std::to_string(plan.download.objects) + " objects at the most");
-  for (const auto& [target, version] : manifest.carries) line("brings", target + " " + version);
+  for (const auto& [target, version] : manifest.carries)
+    line("brings", std::string(target).append(" ").append(version));
   line("steps", "verify, fetch, state-check, stage, install, verify-hooks, check, " +
                     std::string(plan.reboot ? "peripherals, switch, reboot, health, confirm" : "switch, confirm"));
   if (plan.reboot)

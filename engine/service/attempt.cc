@@ -50,7 +50,7 @@ Result<std::optional<Did>> earlier(Upgrader& upgrader, const Job& job, const Lis
   Result<std::optional<Report>> report = upgrader.resume(listener, stop);
   if (!report) return std::optional(hold(std::move(report).error(), kPauseS));
   if (!*report) return std::optional<Did>();
-  return std::optional(with(std::move(**report)));
+  return std::optional(with(std::move(*report.value())));
 }
 
 Result<Did> transaction(Result<Report> report) {

@@ -98,7 +98,7 @@ Status Door::add_unix(const std::string& path) {
   if (!socket || !g_socket_bind(socket.get(), address.get(), FALSE, err))
     return err.as(Code::io, "listening on " + path);
   std::error_code error;
-  fs::permissions(path, fs::perms(0666), error);
+  fs::permissions(path, fs::perms{0666}, error);
   return listen(std::move(socket));
 }
 

@@ -75,6 +75,7 @@ Status serve(const Options& options) {
 }  // namespace
 }  // namespace hc
 
+// NOLINTNEXTLINE(bugprone-exception-escape): what is thrown here (out of memory) is to end the process
 int main(int argc, char** argv) {
   hc::Options options;
   CLI::App app("The service of a Honeycomb node: queue and local API", "honeycombd");

@@ -55,7 +55,7 @@ Result<std::vector<Job>> JobQueue::all() const {
   std::vector<Job> jobs;
   for (const std::string& record : HC_TRY(RecordDir(state_).list(kFolder))) {
     auto job = read(record);
-    if (job && *job) jobs.push_back(std::move(**job));
+    if (job && *job) jobs.push_back(std::move(*job.value()));
   }
   std::sort(jobs.begin(), jobs.end(), [](const Job& a, const Job& b) { return a.id < b.id; });
   return jobs;

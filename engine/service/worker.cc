@@ -59,7 +59,8 @@ Result<Did> Worker::carry_out(const Job& job, JobEventLog& events) {
     return Error(Code::internal, "the worker died " + std::to_string(kMostStarts) + " times at this job");
   const CancelWatch watch(queue_, job.id, stop_);
   const auto upgrader = HC_TRY(Upgrader::open(node_.sysroot));
-  const Listener listener = told_as_json([&events](const std::string& event, Json data) { events.write(event, data); });
+  const Listener listener =
+      told_as_json([&events](const std::string& event, const Json& data) { events.write(event, data); });
   return attempt(*upgrader, job, listener, watch.token());
 }
 

@@ -4,6 +4,7 @@
 #include "engine/service/worker.h"
 
 // honeycomb-worker: runs the queue's jobs and ends. honeycombd starts it; on a node it is honeycomb-worker.service.
+// NOLINTNEXTLINE(bugprone-exception-escape): what is thrown here (out of memory) is to end the process
 int main(int argc, char** argv) {
   const hc::StopOnSignal stop;
   hc::fs::path sysroot = "/";

@@ -89,7 +89,7 @@ Status NodeParts::learn_about(const Target& target) {
 Status NodeParts::learn_what_is_in_use() {
   source->in_use.clear();
   for (const Target& target : HC_TRY(targets())) {
-    const Status learned = learn_about(target);
+    Status learned = learn_about(target);
     if (!learned && target.is_os()) return learned;
     // One damaged peripheral must not keep the OS from being confirmed.
     if (!learned) log(Level::warning, target.name() + ": " + learned.error().text());
@@ -155,8 +155,11 @@ Result<std::vector<Transaction>> NodeParts::carried(Transaction& os, const Verif
   std::vector<Transaction> all;
   for (const Parcel& parcel : HC_TRY(parcels_of(os_store->repository(), payload))) {
     const Target& target = parcel.metadata.target;
-    const std::string title = target.name() + " " + parcel.metadata.config_version.text();
-    const auto leave_out = [&](const std::string& why) { os.notes.push_back(title + " is left out: " + why); };
+    const auto leave_out = [&](const char* why) {
+      std::string note = target.name();
+      os.notes.push_back(
+          note.append(" ").append(parcel.metadata.config_version.text()).append(" is left out: ").append(why));
+    };
     const bool for_this_model =
         parcel.metadata.compatible.empty() ||
         std::any_of(parcel.metadata.compatible.begin(), parcel.metadata.compatible.end(),

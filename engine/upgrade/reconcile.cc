@@ -199,7 +199,7 @@ Status tidy_up(NodeParts& parts, const Listener& listener) {
     Machine machine = HC_TRY(parts.machine(target, listener));
     Transaction none;
     none.target = target;
-    const auto stuck = tidy(machine, none);
+    auto stuck = tidy(machine, none);
     if (!stuck && target.is_os()) return std::move(stuck).error();
     // One damaged peripheral must not turn a good boot into an error.
     if (!stuck) log(Level::warning, "clean-up of " + target.name() + " pending: " + stuck.error().text());
@@ -217,7 +217,7 @@ Result<std::vector<Report>> repair_degraded(NodeParts& parts, bool now, const Li
     if (!now && !entry.due(parts.clock.wall_seconds())) continue;
     auto report = repair(parts, entry, listener, stop);
     if (!report) log(Level::warning, "repairing " + entry.target.name() + ": " + report.error().text());
-    if (report && *report) reports.push_back(std::move(**report));
+    if (report && *report) reports.push_back(std::move(*report.value()));
     // What was begun must be ended before anything else is.
     if (HC_TRY(parts.records.read(std::string(kJournal)))) break;
   }

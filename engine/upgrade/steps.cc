@@ -23,8 +23,9 @@ Result<VerifiedPayload> verified(Transaction& t, Machine& m, const StopToken& st
 Status enough_space(const SlotSpace& space) {
   for (const SlotSpace::Need& need : space.needs) {
     const auto lacks = [&](std::string_view what, const std::string& wanted, const std::string& have) {
-      return Error(Code::no_space, "not enough " + std::string(what) + " at " + need.where.string() + ": need " +
-                                       wanted + ", have " + have)
+      std::string text = "not enough ";
+      text.append(what).append(" at ").append(need.where.string()).append(": need ").append(wanted);
+      return Error(Code::no_space, text.append(", have ").append(have))
           .with_hint("free some (`hc-os gc` removes versions no longer kept), then deploy again; " +
                      std::string(kNothingChanged));
     };

@@ -283,7 +283,7 @@ Result<std::optional<Report>> Upgrader::resume(const Listener& listener, const S
   // What goes wrong with a peripheral is in the history and in the status; the OS is well and must be left alone.
   auto settled = settle(*parts_, listener, stop);
   if (!settled) log(Level::warning, "bringing the peripherals in line: " + settled.error().text());
-  if (settled && *settled) return std::move(*settled);
+  if (settled && *settled) return std::move(settled).value();
   return report;
 }
 
