@@ -240,11 +240,11 @@ TEST_F(Flooded, JunkAndHugeBodies) {
   EXPECT_LT(memory_of(service_) - before, 64 << 10) << "in kB, after a header without end";
   const CommandResult told = run({"sh", "-c",
                                   "head -c 1G /dev/zero | curl -sS -o /dev/null -w '%{http_code}' --max-time "
-                                  "60 -H 'Content-Length: 1073741824' -H 'Expect:' -T - -X POST " +
+                                  "25 -H 'Content-Length: 1073741824' -H 'Expect:' -T - -X POST " +
                                       url("/queue-upgrade")});
   const CommandResult chunked =
       run({"sh", "-c",
-           "head -c 1G /dev/zero | curl -sS -o /dev/null --max-time 60 -H 'Expect:' -T - -X POST " +
+           "head -c 1G /dev/zero | curl -sS -o /dev/null --max-time 25 -H 'Expect:' -T - -X POST " +
                url("/queue-upgrade")});
   EXPECT_NE(chunked.status, 0) << "is cut";
   EXPECT_THAT(told.output, ::testing::AnyOf(HasSubstr("413"), HasSubstr("000")));
