@@ -345,16 +345,18 @@ TEST_F(Peripheral, AFirstVersionThatCannotBeTakenBackIsKeptForAnotherTry) {
 TEST_F(Peripheral, CutOffInTheMiddleOfItsInstallHookIsTakenBack) {
   two_devices();
   const std::string at = device("camera").string();
-  script(payload("camera", "2"), "hc_install_upgrade.sh", "printf half > " + at + "; touch " + at + ".begun; sleep 60");
-  build_payload("camera-2", 2);
+  script(payload("camera", "2-cut"), "hc_install_upgrade.sh",
+         "printf half > " + at + "; touch " + at + ".begun; sleep 60");
+  build_payload("camera-2-cut", 2);
   std::thread killer([&] {
     for (int i = 0; i < 600 && !fs::exists(at + ".begun"); ++i)
       std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    run({"pkill", "-KILL", "-f", "hc-os --sysroot node deploy -t camera 2"});
+    // The name is this test's own: others run beside it.
+    run({"pkill", "-KILL", "-f", "hc-os --sysroot node deploy -t camera 2-cut"});
   });
   CommandOptions options;
   options.directory = dir_;
-  const auto killed = run_command({HC_OS_PROGRAM, "--sysroot", "node", "deploy", "-t", "camera", "2"}, options);
+  const auto killed = run_command({HC_OS_PROGRAM, "--sysroot", "node", "deploy", "-t", "camera", "2-cut"}, options);
   killer.join();
   ASSERT_FALSE(killed && killed->status == 0);
   EXPECT_EQ(device_says("camera"), "half");
