@@ -27,6 +27,13 @@ inline std::string serialized(GVariant* variant) {
   return {static_cast<const char*>(g_variant_get_data(variant)), g_variant_get_size(variant)};
 }
 
+// The name of an object: the SHA-256 of its bytes, in hexadecimal.
+inline std::string checksum_of(std::string_view bytes) {
+  const GText hex(
+      g_compute_checksum_for_data(G_CHECKSUM_SHA256, reinterpret_cast<const guchar*>(bytes.data()), bytes.size()));
+  return hex.get();
+}
+
 // One libostree transaction (the name of the class leaves that word to the engine); what was not committed is given up
 // at the end of the scope.
 class RepoWrite {

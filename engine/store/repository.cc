@@ -154,10 +154,8 @@ std::string Repository::version(const Commit& commit) const {
 
 Status Repository::put_commit(const VerifiedPayload& payload, const CommitObject& object) {
   const std::string& hex = payload.commit().hex();
-  const GText actual(g_compute_checksum_for_data(
-      G_CHECKSUM_SHA256, reinterpret_cast<const guchar*>(object.bytes.data()), object.bytes.size()));
-  if (hex != actual.get())
-    return Error(Code::untrusted, "the commit object received is " + std::string(actual.get()) + ", not " + hex);
+  const std::string actual = checksum_of(object.bytes);
+  if (hex != actual) return Error(Code::untrusted, "the commit object received is " + actual + ", not " + hex);
   HC_TRY(detached_of(object.detached));
   const bool complete = HC_TRY(is_complete(payload.commit()));
   if (!complete) {

@@ -14,12 +14,6 @@ Variant checksum_bytes(const std::string& hex) {
   return Variant(g_variant_ref_sink(ostree_checksum_to_bytes_v(hex.c_str())));
 }
 
-std::string sha256_of(const std::string& bytes) {
-  const GText hex(
-      g_compute_checksum_for_data(G_CHECKSUM_SHA256, reinterpret_cast<const guchar*>(bytes.data()), bytes.size()));
-  return hex.get();
-}
-
 // Nothing in it depends on when or where it is made, so every node gives one part the same id.
 Variant part_object(const Commit& whole, const CommitEntry& root, const std::string& subject,
                     const std::string& version, guint64 timestamp) {
@@ -61,7 +55,9 @@ Result<VerifiedPayload> Repository::part(const VerifiedPayload& whole, const std
     return failed(err, "reading commit " + whole.commit().brief());
   const std::string subject = fs::path(path).filename().string() + " " + version;
   const Variant made = part_object(whole.commit(), *root, subject, version, ostree_commit_get_timestamp(object.get()));
-  const Commit commit = HC_TRY(Commit::parse(sha256_of(serialized(made.get()))));
+  const Commit commit = HC_TRY(Commit::parse(checksum_of(serialized(made.get()))));
+  // Asked for after each boot: what is there need not be written, and synced, again.
+  if (HC_TRY(has_commit(commit))) return VerifiedPayload(commit);
   RepoWrite write = HC_TRY(RepoWrite::begin(repo_.get(), nullptr));
   GErr write_err;
   if (!ostree_repo_write_metadata(repo_.get(), OSTREE_OBJECT_TYPE_COMMIT, commit.hex().c_str(), made.get(), nullptr,
