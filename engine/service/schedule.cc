@@ -38,6 +38,11 @@ bool can_run(const Job& job, const Moment& now, bool restart_first) {
 
 }  // namespace
 
+Moment moment_of(const Node& node, std::int64_t wall) {
+  std::error_code none;
+  return {wall, node.boot_id, fs::exists(node.state / (std::string(kJournal) + ".json"), none)};
+}
+
 const Job* next_job(const std::vector<Job>& jobs, const Moment& now) {
   const bool restart_first =
       std::any_of(jobs.begin(), jobs.end(), [&](const Job& job) { return waits_for_restart(job, now); });

@@ -102,10 +102,8 @@ void Supervisor::look() {
     return;
   }
   trouble_.clear();
-  std::error_code none;
   const std::int64_t wall = clock_.wall_seconds();
-  const Moment now{wall, node->boot_id, fs::exists(node->state / "transaction.json", none)};
-  if (next_job(*jobs, now) == nullptr) {
+  if (next_job(*jobs, moment_of(*node, wall)) == nullptr) {
     in_vain_ = 0;
     const std::int64_t wait_s = seconds_to_next(*jobs, wall).value_or(kQuietMs / 1000);
     look_in(std::clamp<std::int64_t>(wait_s * 1000, kSoonMs, kQuietMs));

@@ -22,7 +22,6 @@ class Worker {
   Status run(FileLock held);
 
  private:
-  Moment now() const;
   Result<std::optional<Job>> next(FileLock& held, bool& gone);
   Status work_on(const Job& job);
   Result<Did> carry_out(const Job& job, JobEventLog& events);
@@ -34,24 +33,20 @@ class Worker {
   SystemClock clock_;
 };
 
-Moment Worker::now() const {
-  std::error_code none;
-  return {clock_.wall_seconds(), node_.boot_id, fs::exists(node_.state / "transaction.json", none)};
-}
-
 Result<std::optional<Job>> Worker::next(FileLock& held, bool& gone) {
-  return queue_.take([this](const std::vector<Job>& jobs) { return next_job(jobs, now()); },
-                     [](Job& job) -> Status {
-                       job.state = JobState::running;
-                       job.reason.clear();
-                       ++job.starts;
-                       return ok;
-                     },
-                     [&] {
-                       // Whoever adds a job from now on sees that nobody works, and starts the next worker.
-                       const FileLock free = std::move(held);
-                       gone = true;
-                     });
+  return queue_.take(
+      [this](const std::vector<Job>& jobs) { return next_job(jobs, moment_of(node_, clock_.wall_seconds())); },
+      [](Job& job) -> Status {
+        job.state = JobState::running;
+        job.reason.clear();
+        ++job.starts;
+        return ok;
+      },
+      [&] {
+        // Whoever adds a job from now on sees that nobody works, and starts the next worker.
+        const FileLock free = std::move(held);
+        gone = true;
+      });
 }
 
 Result<Did> Worker::carry_out(const Job& job, JobEventLog& events) {

@@ -20,6 +20,8 @@ struct Moment {
   std::string boot_id;
   bool transaction = false;  // one is under way
 };
+// `node`: as it was opened in this boot.
+Moment moment_of(const Node& node, std::int64_t wall);
 const Job* next_job(const std::vector<Job>& jobs, const Moment& now);
 // Seconds from now until the first job that waits for a time can run; nothing: none does.
 std::optional<std::int64_t> seconds_to_next(const std::vector<Job>& jobs, std::int64_t wall);
