@@ -161,7 +161,7 @@ Status note_degraded(const Transaction& t, Machine& m) {
   const auto was_taken_back = [](const StepRecord& step) {
     return step.name == "install" && step.direction == "undo" && step.outcome == "ok";
   };
-  const bool taken_back = t.kind != TransactionKind::repair && t.degraded.empty() && !t.steps.empty() &&
+  const bool taken_back = t.kind != TransactionKind::repair && t.degraded.empty() &&
                           std::any_of(t.steps.begin(), t.steps.end(), was_taken_back);
   if (taken_back) return degraded.remove(t.target);
   const bool repair_failed = t.kind == TransactionKind::repair && t.failure;

@@ -8,8 +8,7 @@ Result<bool> Upgrader::has_content(const Request& request, const StopToken& stop
 }
 
 Status Upgrader::fetch_ahead(const Request& request, const ProgressFn& progress, const StopToken& stop) {
-  HC_TRY(make_dirs(parts_->node.state));
-  const FileLock held = HC_TRY(FileLock::take(parts_->node.state / "lock"));
+  const FileLock held = HC_TRY(parts_->lock());
   // The pending content of a transaction under way must stay what it is.
   if (const auto t = HC_TRY(read_journal(parts_->records)))
     return Error(Code::busy, t->label() + " is under way; nothing is fetched ahead meanwhile");

@@ -6,6 +6,7 @@
 #include "engine/base/log.h"
 #include "engine/base/text.h"
 #include "engine/upgrade/parcel.h"
+#include "engine/upgrade/run_transaction.h"
 
 namespace hc {
 namespace {
@@ -140,6 +141,11 @@ Result<bool> NodeParts::same_content(const std::string& commit, const Commit& ot
   return diff.added.empty() && diff.removed.empty() && diff.changed.empty();
 }
 
+Result<FileLock> NodeParts::lock() const {
+  HC_TRY(make_dirs(node.state));
+  return FileLock::take(node.state / "lock");
+}
+
 Result<bool> NodeParts::fitted(const Target& target) const {
   if (target.is_os()) return true;
   const Inventory inventory = HC_TRY(Inventory::load(node.etc / "node.json"));
@@ -172,24 +178,14 @@ Result<std::vector<Transaction>> NodeParts::carried(Transaction& os, const Verif
       leave_out("not for this model");
       continue;
     }
-    TargetParts* parts = HC_TRY(this->target(target));
     const std::optional<Slot> current = HC_TRY(in_use(target));
     const Side from = current ? HC_TRY(side(target, *current)) : Side{};
     if (HC_TRY(same_content(from.commit, parcel.payload.commit()))) continue;
-    Transaction t;
-    t.target = target;
-    t.requested = parcel.metadata.config_version.text();
-    t.requested_by = os.requested_by;
-    t.requested_at = clock.wall_seconds();
-    t.again = os.again;
+    const std::string& version = parcel.metadata.config_version.text();
+    const Side to{current ? other(*current) : Slot::a, parcel.payload.commit().hex(), version, 0};
+    const Request request{target, version, os.requested_by, os.again};
+    Transaction t = HC_TRY(new_transaction(*this, TransactionKind::deploy, request, from, to));
     t.part_of = os.id;
-    t.from = from;
-    const Slot to = current ? other(*current) : Slot::a;
-    t.to = Side{to, parcel.payload.commit().hex(), parcel.metadata.config_version.text(), 0};
-    const std::optional<SlotContent> replaced = HC_TRY(parts->slots->content(to));
-    if (replaced) t.replaced = replaced->id;
-    t.step = std::string(first_step(t.kind, target));
-    t.boot_id = os.boot_id;
     all.push_back(std::move(t));
   }
   return all;

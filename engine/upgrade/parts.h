@@ -57,6 +57,8 @@ struct NodeParts {
   Result<std::vector<Transaction>> carried(Transaction& os, const VerifiedPayload& payload);
   HealthReport run_health(const Transaction& t, const Listener& listener, const StopToken& stop);
   Status learn_what_is_in_use();
+  // Held by whoever changes something on this node; Code::busy at once where another process has it.
+  Result<FileLock> lock() const;
   // What node.json says, read anew each time: a mistake in it must not keep the OS from being confirmed.
   Result<bool> fitted(const Target& target) const;
   // Of a peripheral's version whose content is here.

@@ -123,9 +123,6 @@ class Reconciliation {
     Transaction t =
         HC_TRY(begin_transaction(parts_, TransactionKind::deploy, request, from,
                                  Side{to, parcel.payload.commit().hex(), parcel.metadata.config_version.text(), 0}));
-    auto* own = HC_TRY(parts_.target(target));
-    const std::optional<SlotContent> replaced = HC_TRY(own->slots->content(to));
-    if (replaced) t.replaced = replaced->id;
     t.notes.push_back("brought by os " + os_.version + ", which runs");
     return std::optional(std::move(t));
   }

@@ -5,10 +5,9 @@
 
 namespace hc {
 
-Result<Transaction> begin_transaction(NodeParts& parts, TransactionKind kind, const Request& request, Side from,
-                                      Side to) {
+Result<Transaction> new_transaction(NodeParts& parts, TransactionKind kind, const Request& request, Side from,
+                                    Side to) {
   Transaction t;
-  t.id = HC_TRY(History(parts.records).next_id(std::nullopt));
   t.kind = kind;
   t.target = request.target;
   t.requested = request.what;
@@ -17,8 +16,20 @@ Result<Transaction> begin_transaction(NodeParts& parts, TransactionKind kind, co
   t.again = request.again;
   t.from = std::move(from);
   t.to = std::move(to);
+  if (kind == TransactionKind::deploy) {
+    NodeParts::TargetParts* own = HC_TRY(parts.target(request.target));
+    const std::optional<SlotContent> replaced = HC_TRY(own->slots->content(*t.to.slot));
+    if (replaced) t.replaced = replaced->id;
+  }
   t.step = std::string(first_step(kind, request.target));
   t.boot_id = parts.node.boot_id;
+  return t;
+}
+
+Result<Transaction> begin_transaction(NodeParts& parts, TransactionKind kind, const Request& request, Side from,
+                                      Side to) {
+  Transaction t = HC_TRY(new_transaction(parts, kind, request, std::move(from), std::move(to)));
+  t.id = HC_TRY(History(parts.records).next_id(std::nullopt));
   event(kBegun, t.label() + ": " + std::string(name(kind)) + " " + t.target.name() + " " + request.what,
         {{"HC_TXN", std::to_string(t.id)}, {"HC_TARGET", t.target.name()}, {"HC_COMMIT", t.to.commit}});
   return t;

@@ -5,7 +5,10 @@
 // How the engine's face begins and runs transactions on the real parts of a node.
 namespace hc {
 
-// One with the next number, at its first step. Nothing is saved yet.
+// One at its first step, without a number: what is carried by an OS gets it when its turn comes.
+Result<Transaction> new_transaction(NodeParts& parts, TransactionKind kind, const Request& request, Side from, Side to);
+
+// The same with the next number, and told. Nothing is saved yet.
 Result<Transaction> begin_transaction(NodeParts& parts, TransactionKind kind, const Request& request, Side from,
                                       Side to);
 

@@ -80,7 +80,7 @@ Result<VersionDiff::End> end_of(NodeParts& parts, const Target& target, const st
   const Found found = HC_TRY(parts.source->find(target, what, stop));
   if (!found.url.empty()) {
     return Error(Code::unavailable, quote(what) + " is not on this node, only on " + found.where)
-        .with_hint("`hc-payload diff` compares versions in a repository");
+        .with_hint("deploy it first; a diff reads what is on this node");
   }
   return VersionDiff::End{parts.os_store->repository().version(found.commit), found.commit};
 }
@@ -96,8 +96,7 @@ Result<VersionDiff> Upgrader::diff(const Target& target, const std::string& from
 }
 
 Status Upgrader::check_boot() {
-  HC_TRY(make_dirs(parts_->node.state));
-  const FileLock held = HC_TRY(FileLock::take(parts_->node.state / "lock"));
+  const FileLock held = HC_TRY(parts_->lock());
   return parts_->boot->check();
 }
 
@@ -106,7 +105,7 @@ Result<HealthReport> Upgrader::health(const Listener& listener, const StopToken&
 }
 
 Status Upgrader::pin(const Target& target, const std::string& what, bool pinned, const StopToken& stop) {
-  const FileLock held = HC_TRY(FileLock::take(parts_->node.state / "lock"));
+  const FileLock held = HC_TRY(parts_->lock());
   const Found found = HC_TRY(parts_->source->find(target, what, stop));
   Repository& repository = parts_->os_store->repository();
   const std::string ref = "honeycomb/pinned/" + found.commit.hex();
@@ -118,8 +117,7 @@ Status Upgrader::pin(const Target& target, const std::string& what, bool pinned,
 }
 
 Result<std::vector<DriftReport>> Upgrader::check_peripherals(const Listener& listener, const StopToken& stop) {
-  HC_TRY(make_dirs(parts_->node.state));
-  const FileLock held = HC_TRY(FileLock::take(parts_->node.state / "lock"));
+  const FileLock held = HC_TRY(parts_->lock());
   std::vector<DriftReport> reports;
   for (const Target& target : HC_TRY(parts_->targets())) {
     const std::optional<Slot> current = HC_TRY(parts_->in_use(target));
@@ -141,8 +139,7 @@ Result<std::vector<DriftReport>> Upgrader::check_peripherals(const Listener& lis
 }
 
 Result<std::uint64_t> Upgrader::collect_garbage() {
-  HC_TRY(make_dirs(parts_->node.state));
-  const FileLock held = HC_TRY(FileLock::take(parts_->node.state / "lock"));
+  const FileLock held = HC_TRY(parts_->lock());
   return parts_->source->collect_garbage();
 }
 

@@ -61,8 +61,7 @@ Status set_unreadable_journal_aside(NodeParts& parts) {
 }
 
 Result<FileLock> lock(NodeParts& parts) {
-  HC_TRY(make_dirs(parts.node.state));
-  FileLock held = HC_TRY(FileLock::take(parts.node.state / "lock"));
+  FileLock held = HC_TRY(parts.lock());
   HC_TRY(set_unreadable_journal_aside(parts));
   return held;
 }
@@ -201,9 +200,6 @@ Result<Report> Upgrader::deploy(const Request& request, const Listener& listener
                                            Side{to, found.commit.hex(), "", 0}));
   tie(t, *parts_);
   t.url = found.url;
-  auto* target = HC_TRY(parts_->target(request.target));
-  const std::optional<SlotContent> replaced = HC_TRY(target->slots->content(to));
-  if (replaced) t.replaced = replaced->id;
   return run_transaction(*parts_, std::move(t), listener, stop);
 }
 
