@@ -71,12 +71,15 @@ namespace {
 
 Result<VersionDiff::End> end_of(NodeParts& parts, const Target& target, const std::string& what,
                                 const StopToken& stop) {
-  if (const auto slot = parse_slot(what)) {
-    NodeParts::TargetParts* own = HC_TRY(parts.target(target));
-    const std::optional<SlotContent> content = HC_TRY(own->slots->content(*slot));
-    if (!content) return Error(Code::invalid, "slot " + what + " of " + target.name() + " is empty");
-    return VersionDiff::End{content->version, content->commit};
+  const auto named = parse_slot(what);
+  NodeParts::TargetParts* own = HC_TRY(parts.target(target));
+  for (const Slot slot : {Slot::a, Slot::b}) {
+    // Also by its version: the first one is in no history yet.
+    const std::optional<SlotContent> content = HC_TRY(own->slots->content(slot));
+    if (content && (named ? *named == slot : content->version == what))
+      return VersionDiff::End{content->version, content->commit};
   }
+  if (named) return Error(Code::invalid, "slot " + what + " of " + target.name() + " is empty");
   const Found found = HC_TRY(parts.source->find(target, what, stop));
   if (!found.url.empty()) {
     return Error(Code::unavailable, quote(what) + " is not on this node, only on " + found.where)

@@ -495,6 +495,7 @@ TEST_F(Peripheral, DiffNamesTheFiles) {
   EXPECT_EQ(diff["added"], Json::array({"extra.conf"}));
   EXPECT_THAT(diff["changed"].dump(), HasSubstr("metadata.json"));
   EXPECT_EQ(os_json({"diff", "1", "2", "-t", "camera"})["added"].size(), 1U);
+  EXPECT_EQ(os_json({"diff", "1.0", "a"})["added"].size(), 0U) << "a version that was never deployed, only installed";
   const CommandResult unknown = os({"diff", "1", "9", "-t", "camera"});
   EXPECT_EQ(unknown.status, 3) << unknown.errors;
 }
