@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "engine/base/json_field.h"
+#include "engine/base/names.h"
 #include "hooks/hook.h"
 
 namespace hc {
@@ -18,22 +19,6 @@ constexpr std::array<std::pair<Insight::Kind, std::string_view>, 4> kKinds = {{{
                                                                                {Insight::Kind::state, "state"},
                                                                                {Insight::Kind::log, "log"}}};
 
-template <typename Names, typename Value>
-std::string_view name_in(const Names& names, Value value) {
-  for (const auto& [known, text] : names) {
-    if (known == value) return text;
-  }
-  return "unknown";
-}
-
-// A value that a newer engine wrote leaves the default.
-template <typename Names, typename Value>
-void find_in(const Names& names, std::string_view text, Value& value) {
-  for (const auto& [known, known_text] : names) {
-    if (known_text == text) value = known;
-  }
-}
-
 Status read_list(const Json& json, const char* key, const Json*& list) {
   static const Json kNone = Json::array();
   const auto found = json.find(key);
@@ -47,7 +32,8 @@ Result<Insight> insight_from_json(const Json& json) {
   Insight insight;
   std::string kind;
   HC_TRY(read_field(json, "kind", kind));
-  find_in(kKinds, kind, insight.kind);
+  // A value that a newer engine wrote leaves the default.
+  insight.kind = value_in(kKinds, kind).value_or(insight.kind);
   HC_TRY(read_field(json, "name", insight.name));
   HC_TRY(read_field(json, "text", insight.text));
   HC_TRY(read_field(json, "number", insight.number));
@@ -90,7 +76,7 @@ Result<HookResult> hook_result_from_json(const Json& json) {
   HookResult result;
   std::string end;
   HC_TRY(read_field(json, "end", end));
-  find_in(kEnds, end, result.end);
+  result.end = value_in(kEnds, end).value_or(result.end);
   HC_TRY(read_field(json, "exit_code", result.exit_code));
   HC_TRY(read_field(json, "signal", result.signal));
   HC_TRY(read_field(json, "reason", result.reason));

@@ -55,7 +55,7 @@ Finding degraded(const NodeStatus& status) {
   for (const TargetStatus& target : status.targets)
     if (!target.problem.empty()) text += (text.empty() ? "" : "; ") + target.target.name() + ": " + target.problem;
   if (!text.empty())
-    return {"targets", State::bad, text, "`hc-os history` says what came last; deploy a version that works"};
+    return {"targets", State::bad, text, "`hc-os repair` tries again now; `hc-os history` says what came last"};
   return {"targets", State::good, std::to_string(status.targets.size()) + " targets, none degraded", ""};
 }
 

@@ -133,11 +133,7 @@ int status(const Session& session) {
 
 int history(const Session& session, const HistoryOptions& options) {
   return look(session, [&](Upgrader& upgrader) -> Status {
-    std::vector<Transaction> all = HC_TRY(upgrader.history());
-    if (!options.target.empty())
-      std::erase_if(all, [&](const Transaction& t) { return t.target.name() != options.target; });
-    if (options.most != 0 && all.size() > options.most)
-      all.erase(all.begin(), all.end() - static_cast<std::ptrdiff_t>(options.most));
+    const std::vector<Transaction> all = newest_of(HC_TRY(upgrader.history()), options.target, options.most);
     if (session.json) {
       Json list = Json::array();
       for (const Transaction& t : all) list.push_back(to_json(t));

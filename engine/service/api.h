@@ -23,6 +23,11 @@ struct Ask {
   std::string body;
   Caller caller;
   std::map<std::string, std::string> words;  // the parts of the path that a route names: {id}
+
+  std::string from_query(const char* key, const std::string& otherwise = "") const {
+    const auto found = query.find(key);
+    return found == query.end() ? otherwise : found->second;
+  }
 };
 
 struct Answer {

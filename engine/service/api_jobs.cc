@@ -19,11 +19,6 @@ Result<std::uint64_t> number_of(const std::string& text, const char* what) {
   return number;
 }
 
-std::string query(const Ask& ask, const char* key) {
-  const auto found = ask.query.find(key);
-  return found == ask.query.end() ? "" : found->second;
-}
-
 Result<Job> job_of(const Api& api, const Ask& ask) {
   const std::uint64_t id = HC_TRY(number_of(ask.words.at("id"), "number of a job"));
   const JobQueue queue = HC_TRY(api.queue());
@@ -98,7 +93,7 @@ Result<Answer> add(const Api& api, const Ask& ask, JobKind kind) {
   job.kind = kind;
   job.attempts = kAttempts;
   job.target = ask.words.at("target");
-  job.what = query(ask, "what");
+  job.what = ask.from_query("what");
   return add(api, ask, std::move(job));
 }
 
@@ -108,7 +103,7 @@ Result<Answer> queue_upgrade(const Api& api, const Ask& ask) {
   Job job;
   job.kind = JobKind::file;
   job.attempts = kAttempts;
-  job.what = query(ask, "filename");
+  job.what = ask.from_query("filename");
   return add(api, ask, std::move(job));
 }
 
@@ -148,7 +143,7 @@ Result<Answer> cancel_job(const Api& api, const Ask& ask) {
 
 Result<Answer> defer_job(const Api& api, const Ask& ask) {
   constexpr std::uint64_t kMost = 366ULL * 86'400;
-  const std::uint64_t seconds = HC_TRY(number_of(query(ask, "seconds"), "number of seconds"));
+  const std::uint64_t seconds = HC_TRY(number_of(ask.from_query("seconds"), "number of seconds"));
   if (seconds > kMost) return Error(Code::invalid, "a job can be deferred for a year at the most");
   JobQueue queue = HC_TRY(api.queue());
   const Job known = HC_TRY(job_of(api, ask));

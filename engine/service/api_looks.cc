@@ -6,11 +6,6 @@
 namespace hc {
 namespace {
 
-std::string query(const Ask& ask, const char* key, const std::string& otherwise = "") {
-  const auto found = ask.query.find(key);
-  return found == ask.query.end() ? otherwise : found->second;
-}
-
 // Without what makes a list long; one transaction alone has all of it.
 Json brief(const Transaction& t) {
   Json json = to_json(t);
@@ -66,11 +61,9 @@ Result<Answer> get_slots(const Api& api, const Ask& ask) {
 
 Result<Answer> get_history(const Api& api, const Ask& ask) {
   const auto upgrader = HC_TRY(api.upgrader());
-  const std::string target = query(ask, "target");
-  const std::size_t most = std::strtoull(query(ask, "most", "50").c_str(), nullptr, 10);
-  std::vector<Transaction> all = HC_TRY(upgrader->history());
-  if (!target.empty()) std::erase_if(all, [&](const Transaction& t) { return t.target.name() != target; });
-  if (most != 0 && all.size() > most) all.erase(all.begin(), all.end() - static_cast<std::ptrdiff_t>(most));
+  const std::string target = ask.from_query("target");
+  const std::size_t most = std::strtoull(ask.from_query("most", "50").c_str(), nullptr, 10);
+  const std::vector<Transaction> all = newest_of(HC_TRY(upgrader->history()), target, most);
   Json list = Json::array();
   for (const Transaction& t : all) list.push_back(brief(t));
   return json_answer({{"transactions", std::move(list)}});
@@ -106,8 +99,8 @@ Result<Answer> get_health(const Api& api, const Ask&) {
 
 Result<Answer> get_plan(const Api& api, const Ask& ask) {
   const auto upgrader = HC_TRY(api.upgrader());
-  const Target target = HC_TRY(Target::parse(query(ask, "target", "os")));
-  const Request request{target, query(ask, "what"), ask.caller.name, query(ask, "again") == "true"};
+  const Target target = HC_TRY(Target::parse(ask.from_query("target", "os")));
+  const Request request{target, ask.from_query("what"), ask.caller.name, ask.from_query("again") == "true"};
   return json_answer(to_json(HC_TRY(upgrader->plan(request, StopToken()))));
 }
 

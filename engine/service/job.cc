@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/base/json_field.h"
+#include "engine/base/names.h"
 #include "engine/upgrade/told.h"
 
 namespace hc {
@@ -23,20 +24,6 @@ constexpr std::array kStates = {
     std::pair{JobState::done, "done"sv},           std::pair{JobState::failed, "failed"sv},
     std::pair{JobState::cancelled, "cancelled"sv},
 };
-
-template <typename Table>
-auto value_in(const Table& table, std::string_view text) -> std::optional<decltype(table[0].first)> {
-  for (const auto& [value, name] : table)
-    if (name == text) return value;
-  return std::nullopt;
-}
-
-template <typename Table, typename E>
-std::string_view name_in(const Table& table, E wanted) {
-  for (const auto& [value, name] : table)
-    if (value == wanted) return name;
-  return "unknown";
-}
 
 // One list of the plain fields, for both directions.
 template <typename J, typename Each>

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "engine/base/json_field.h"
+#include "engine/base/names.h"
 #include "engine/upgrade/health.h"
 
 namespace hc {
@@ -23,20 +24,13 @@ Result<CheckResult> check_from_json(const Json& json) {
   HC_TRY(read_field(json, "duration_ms", check.duration_ms));
   HC_TRY(read_field(json, "required", check.required));
   HC_TRY(read_field(json, "worked_before", check.worked_before));
-  for (const auto& [known, text] : kEnds) {
-    if (text == end) check.end = known;
-  }
+  check.end = value_in(kEnds, end).value_or(check.end);
   return check;
 }
 
 }  // namespace
 
-std::string_view name(CheckEnd end) {
-  for (const auto& [known, text] : kEnds) {
-    if (known == end) return text;
-  }
-  return "unknown";
-}
+std::string_view name(CheckEnd end) { return name_in(kEnds, end); }
 
 Json to_json(const CheckResult& check) {
   Json json;

@@ -51,6 +51,13 @@ Result<std::uint64_t> History::next_id(const std::optional<Transaction>& running
   return newest + 1;
 }
 
+std::vector<Transaction> newest_of(std::vector<Transaction> history, const std::string& target, std::size_t most) {
+  if (!target.empty()) std::erase_if(history, [&](const Transaction& t) { return t.target.name() != target; });
+  if (most != 0 && history.size() > most)
+    history.erase(history.begin(), history.end() - static_cast<std::ptrdiff_t>(most));
+  return history;
+}
+
 std::uint64_t newest_confirmed_sequence(const std::vector<Transaction>& history, const Target& target) {
   std::uint64_t newest = 0;
   for (const Transaction& t : history)

@@ -27,6 +27,9 @@ class History {
   Records& records_;
 };
 
+// The newest `most` (0: all) of one target (empty: of all), oldest first.
+std::vector<Transaction> newest_of(std::vector<Transaction> history, const std::string& target, std::size_t most);
+
 // Questions about one target that several layers ask.
 std::uint64_t newest_confirmed_sequence(const std::vector<Transaction>& history, const Target& target);
 bool was_confirmed(const std::vector<Transaction>& history, const Target& target, const Commit& commit);

@@ -3,6 +3,8 @@
 #include <array>
 #include <utility>
 
+#include "engine/base/names.h"
+
 namespace hc {
 namespace {
 
@@ -19,20 +21,6 @@ constexpr std::array kOutcomes = {std::pair{Outcome::confirmed, std::string_view
                                   std::pair{Outcome::not_needed, std::string_view("not-needed")},
                                   std::pair{Outcome::not_fitted, std::string_view("not-fitted")},
                                   std::pair{Outcome::cancelled, std::string_view("cancelled")}};
-
-template <typename Table, typename E>
-std::string_view name_in(const Table& table, E value) {
-  for (const auto& [entry, text] : table)
-    if (entry == value) return text;
-  return "unknown";
-}
-
-template <typename Table>
-auto value_in(const Table& table, std::string_view text) -> std::optional<decltype(table[0].first)> {
-  for (const auto& [entry, entry_text] : table)
-    if (entry_text == text) return entry;
-  return std::nullopt;
-}
 
 // Reads a key of the wanted type; the default where it is absent or of another type (a newer engine's business).
 template <typename T>
