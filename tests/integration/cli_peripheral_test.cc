@@ -71,6 +71,12 @@ class Peripheral : public NodeInFolder {
     return sandbox(arguments);
   }
 
+  // The node runs that version of the OS, confirmed.
+  void run_os(const std::string& version) const {
+    os_json({"deploy", version});
+    ASSERT_EQ(reboot().status, 0);
+  }
+
   // A node with a camera and a switch at version 1, each deployed by itself.
   void two_devices() {
     for (const char* name : {"camera", "switch"}) build_payload(payload(name, "1"), 1);
@@ -156,8 +162,7 @@ TEST_F(Peripheral, GoBackWithAnOsThatIsRolledBackLater) {
   carried("2.0", "camera", "2");
   two_devices();
   build("2.0", 2);
-  os_json({"deploy", "2.0"});
-  ASSERT_EQ(reboot().status, 0);
+  ASSERT_NO_FATAL_FAILURE(run_os("2.0"));
   ASSERT_EQ(os({"rollback"}).status, 0);
   ASSERT_EQ(reboot().status, 0);
   EXPECT_EQ(running_version(), "1.0");
@@ -172,8 +177,7 @@ TEST_F(Peripheral, ComeForwardAgainWithTheOsThatBroughtThem) {
   carried("2.0", "camera", "2");
   two_devices();
   build("2.0", 2);
-  os_json({"deploy", "2.0"});
-  ASSERT_EQ(reboot().status, 0);
+  ASSERT_NO_FATAL_FAILURE(run_os("2.0"));
   for (const char* version : {"1", "2"}) {
     ASSERT_EQ(os({"rollback"}).status, 0);
     ASSERT_EQ(reboot().status, 0);
@@ -230,8 +234,7 @@ TEST_F(Peripheral, DeployedByItselfStaysWhateverTheOsDoes) {
   two_devices();
   build_payload(payload("camera", "3"), 3);
   build("2.0", 2);
-  os_json({"deploy", "2.0"});
-  ASSERT_EQ(reboot().status, 0);
+  ASSERT_NO_FATAL_FAILURE(run_os("2.0"));
   deploy("camera", "3");
   ASSERT_EQ(os({"rollback"}).status, 0);
   ASSERT_EQ(reboot().status, 0);
@@ -255,10 +258,8 @@ TEST_F(Peripheral, SameContentInTheNextOsIsLeftAlone) {
   two_devices();
   build("2.0", 2);
   build("3.0", 3);
-  os_json({"deploy", "2.0"});
-  ASSERT_EQ(reboot().status, 0);
-  os_json({"deploy", "3.0"});
-  ASSERT_EQ(reboot().status, 0);
+  ASSERT_NO_FATAL_FAILURE(run_os("2.0"));
+  ASSERT_NO_FATAL_FAILURE(run_os("3.0"));
   EXPECT_EQ(history_of("camera").size(), 2U);
   ASSERT_EQ(os({"rollback"}).status, 0);
   ASSERT_EQ(reboot().status, 0);
@@ -270,8 +271,7 @@ TEST_F(Peripheral, AVersionThatCameWithAnOsCanBeDeployedAgainByItself) {
   two_devices();
   build_payload(payload("camera", "3"), 3);
   build("2.0", 2);
-  os_json({"deploy", "2.0"});
-  ASSERT_EQ(reboot().status, 0);
+  ASSERT_NO_FATAL_FAILURE(run_os("2.0"));
   deploy("camera", "3");
   EXPECT_EQ(deploy("camera", "2")["outcome"], "confirmed");
   EXPECT_EQ(device_says("camera"), "2");

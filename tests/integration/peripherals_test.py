@@ -120,7 +120,14 @@ class Peripheral(OnNode):
         return [hook["hook"] for hook in self.history()[transaction]["hooks"]]
 
 
-class Camera(Peripheral):
+class AsItIs:
+    """What each of the payloads must do before anybody has changed its settings."""
+
+    def test_the_folder_as_it_is_passes_the_check(self):
+        self.assertEqual(self.json_of("hc-payload", "check", PAYLOADS / self.NAME)["findings"], [])
+
+
+class Camera(AsItIs, Peripheral):
     NAME, PROGRAM = "ptz-camera", "onvif_camera.py"
     FIRST = (0, 0, 0, 1280, 720)
 
@@ -130,10 +137,6 @@ class Camera(Peripheral):
     def state(self):
         memory = self.device.memory()
         return tuple(round(memory[key], 4) for key in ("pan", "tilt", "zoom", "width", "height"))
-
-    def test_the_folder_as_it_is_passes_the_check(self):
-        checked = self.json_of("hc-payload", "check", PAYLOADS / self.NAME)
-        self.assertEqual(checked["findings"], [])
 
     def test_a_good_upgrade_with_insight(self):
         self.build("1.0.0")
@@ -336,7 +339,7 @@ class CameraLogin(Peripheral):
         self.assertEqual(self.hook("rollback_upgrade", HC_TRANSACTION="8").status, 0, "another one has changed nothing")
 
 
-class Switch(Peripheral):
+class Switch(AsItIs, Peripheral):
     NAME, PROGRAM = "network-switch", "restconf_switch.py"
 
     def settings(self):
@@ -348,9 +351,6 @@ class Switch(Peripheral):
 
     FIRST = [(True, ""), (True, ""), (True, "")]
     WANTED = [(True, "camera"), (True, "microphone"), (False, "")]
-
-    def test_the_folder_as_it_is_passes_the_check(self):
-        self.assertEqual(self.json_of("hc-payload", "check", PAYLOADS / self.NAME)["findings"], [])
 
     def test_a_good_upgrade_and_again_not_needed(self):
         self.build("1.0.0")
@@ -411,7 +411,7 @@ class Switch(Peripheral):
         self.assertEqual(run("./hc_state_check.sh", cwd=tree, environment=environment).status, 2)
 
 
-class Firmware(Peripheral):
+class Firmware(AsItIs, Peripheral):
     NAME, PROGRAM = "firmware-flash", "stm32_bootloader.py"
 
     def settings(self):
@@ -424,9 +424,6 @@ class Firmware(Peripheral):
     def setUp(self):
         super().setUp()
         self.old, self.new = self.flash(), (PAYLOADS / "firmware-flash/firmware.bin").read_bytes()
-
-    def test_the_folder_as_it_is_passes_the_check(self):
-        self.assertEqual(self.json_of("hc-payload", "check", PAYLOADS / self.NAME)["findings"], [])
 
     def test_a_good_upgrade_and_again_not_needed(self):
         self.build("1.0.0")
@@ -464,7 +461,7 @@ class Firmware(Peripheral):
         self.assertEqual(self.history()[-1]["outcome"], "failed")
 
 
-class Helper(Peripheral):
+class Helper(AsItIs, Peripheral):
     """A real sshd on loopback with throw-away keys is the other computer of the node."""
 
     NAME = "helper-board"
@@ -527,9 +524,6 @@ esac
 
     def state(self):
         return tuple((self.board / name).read_text().strip() for name in ("sample_rate", "gain"))
-
-    def test_the_folder_as_it_is_passes_the_check(self):
-        self.assertEqual(self.json_of("hc-payload", "check", PAYLOADS / self.NAME)["findings"], [])
 
     def test_a_good_upgrade_and_again_not_needed(self):
         self.build("1.0.0")
