@@ -70,20 +70,23 @@ Result<Did> health(Upgrader& upgrader, const Listener& listener, const StopToken
   return with(report.healthy ? "The node is healthy" : "The node is not healthy", to_json(report));
 }
 
-// Whether a queued upgrade may begin now; what is in its way otherwise. Whoever waits for the answer (one attempt) gets
-// the engine's own refusal, and the windows are not for people at the keyboard.
+// Whether a queued upgrade may begin now; what is in its way otherwise, or that there is nothing to do. Whoever waits
+// for the answer (one attempt) gets the engine's own refusal, and the windows are not for people at the keyboard.
 Result<std::optional<Did>> in_the_way(Upgrader& upgrader, const Job& job, const Request& request,
                                       const Listener& listener, const StopToken& stop) {
   constexpr std::int64_t kInhibitedS = 30;
   const Status free = Inhibitors(upgrader.node().state).check();
   if (!free && job.attempts > 1) return std::optional(hold(free.error(), kInhibitedS));
   if (job.any_time) return std::optional<Did>();
+  const Held held = HC_TRY(upgrader.held(request, stop));
+  if (held == Held::in_use && !job.again && job.attempts > 1)
+    return std::optional(with(request.target.name() + " runs " + request.what + " already"));
   const std::int64_t now = SystemClock().wall_seconds();
   const Settings& settings = upgrader.settings();
   const std::int64_t to_install = settings.install_windows.seconds_to_open(now);
   const std::int64_t to_download = settings.download_windows.seconds_to_open(now);
   if (to_install == 0 && to_download == 0) return std::optional<Did>();
-  if (!HC_TRY(upgrader.has_content(request, stop))) {
+  if (held == Held::no) {
     if (to_download > 0)
       return std::optional(hold(Error(Code::busy, "waits for the time in which downloads are allowed"), to_download));
     HC_TRY(upgrader.fetch_ahead(request, listener.progress, stop));

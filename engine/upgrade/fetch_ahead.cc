@@ -2,9 +2,12 @@
 
 namespace hc {
 
-Result<bool> Upgrader::has_content(const Request& request, const StopToken& stop) {
+Result<Held> Upgrader::held(const Request& request, const StopToken& stop) {
   const Found found = HC_TRY(parts_->source->find(request.target, request.what, stop));
-  return parts_->os_store->repository().is_complete(found.commit);
+  const std::optional<Slot> current = HC_TRY(parts_->in_use(request.target));
+  if (current && HC_TRY(parts_->side(request.target, *current)).commit == found.commit.hex()) return Held::in_use;
+  const bool complete = HC_TRY(parts_->os_store->repository().is_complete(found.commit));
+  return complete ? Held::content : Held::no;
 }
 
 Status Upgrader::fetch_ahead(const Request& request, const ProgressFn& progress, const StopToken& stop) {

@@ -21,6 +21,9 @@ struct Found {
   std::string where;  // for people: "the history", "remote origin"
 };
 
+// How far a payload is on this node already.
+enum class Held { no, content, in_use };
+
 // PayloadSource on the node's own repository and its remotes. Refs in that repository:
 //   honeycomb/pending/TARGET           what a transaction is fetching
 //   honeycomb/kept/TARGET/COMMIT       versions that the history can return to

@@ -108,7 +108,7 @@ class Upgrader {
 
   // Code::busy while somebody holds upgrades off (Inhibitors).
   Result<Report> deploy(const Request& request, const Listener& listener, const StopToken& stop);
-  Result<bool> has_content(const Request& request, const StopToken& stop);
+  Result<Held> held(const Request& request, const StopToken& stop);
   // Verifies a payload and gets its content, so that a later deploy needs no network. Changes no slot; nothing keeps
   // the content but that nobody collects garbage before.
   Status fetch_ahead(const Request& request, const ProgressFn& progress, const StopToken& stop);

@@ -189,6 +189,23 @@ TEST_F(WorkerOnNode, DownloadsInOneWindowAndInstallsInAnother) {
       << "with what was fetched before: " << job(id).reason << (job(id).error ? job(id).error->text() : "");
 }
 
+// What an update timer asks for every day.
+TEST_F(WorkerOnNode, WhatRunsAlreadyIsDone) {
+  const std::uint64_t first = add(camera_job("1.0"));
+  Job daily = camera_job("1.0");
+  daily.again = false;
+  daily.attempts = 5;
+  const std::uint64_t same = add(daily);
+  daily.attempts = 1;
+  const std::uint64_t asked = add(daily);
+  work();
+  EXPECT_EQ(state_of(first), JobState::done);
+  EXPECT_EQ(state_of(same), JobState::done);
+  EXPECT_THAT(job(same).result.dump(), HasSubstr("runs 1.0 already"));
+  EXPECT_EQ(job(same).transaction, 0U);
+  EXPECT_EQ(state_of(asked), JobState::failed) << "who waits for the answer is told";
+}
+
 TEST_F(WorkerOnNode, IsHeldOffWhileSomebodyInhibits) {
   const pid_t holder = start({HC_OS_PROGRAM, "--sysroot", node().string(), "inhibit", "--why", "measuring"});
   EXPECT_TRUE(comes([&] { return !list_dir(state() / "inhibit").value().empty(); }));
