@@ -16,6 +16,7 @@ struct HttpLimits {
   unsigned redirects = 5;            // https never goes down to http
   unsigned attempts = 3;             // with growing pauses, for failures that may pass
   std::int64_t pause_ms = 1'000;     // before the second attempt; doubled for each further one
+  std::uint64_t bytes_per_s = 0;     // of a body, on average; 0: no limit
 };
 
 // Fetches `url` (http, https or file) whole. Code::unavailable for what may pass (no route, time-out, 5xx),

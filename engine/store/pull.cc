@@ -59,9 +59,13 @@ Result<Child> start(const PullOrder& order, int repository) {
   // Its own process group: Ctrl-C is for the parent to handle.
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
 
-  const std::array<std::string, kPullChildArguments> words = {
-      kPullChildName,     order.is_local ? "local" : "http",  order.source,
-      order.commit.hex(), std::to_string(order.largest_file), std::to_string(::getpid())};
+  const std::array<std::string, kPullChildArguments> words = {kPullChildName,
+                                                              order.is_local ? "local" : "http",
+                                                              order.source,
+                                                              order.commit.hex(),
+                                                              std::to_string(order.largest_file),
+                                                              std::to_string(order.bytes_per_s),
+                                                              std::to_string(::getpid())};
   std::array<char*, kPullChildArguments + 1> argv{};
   std::transform(words.begin(), words.end(), argv.begin(),
                  [](const std::string& word) { return const_cast<char*>(word.c_str()); });
@@ -228,7 +232,7 @@ Status Repository::pull(const std::string& url, const VerifiedPayload& payload, 
     const std::uint64_t done = before + heard.bytes;
     if (progress) progress({"fetching", total ? std::min(done, total) : done, total, true});
   };
-  const PullOrder order{source.place, source.is_local, commit, largest_object(object)};
+  const PullOrder order{source.place, source.is_local, commit, largest_object(object), limits.bytes_per_s};
   const Watch watch(order, limits, source.host, stop);
   Status done = ok;
   for (int attempt = 1; attempt <= kAttempts; ++attempt) {

@@ -11,6 +11,7 @@
 #include "engine/base/text.h"
 #include "engine/store/ostree.h"
 #include "engine/store/pull_local.h"
+#include "engine/store/pull_pace.h"
 
 namespace hc {
 namespace {
@@ -30,12 +31,13 @@ void report_progress(const char* phase, std::uint64_t bytes, std::uint64_t objec
   report(line);
 }
 
-void on_progress(OstreeAsyncProgress* progress, gpointer) {
+void on_progress(OstreeAsyncProgress* progress, gpointer pace) {
   guint64 bytes = 0;
   guint fetched = 0;
   guint requested = 0;
   ostree_async_progress_get(progress, "bytes-transferred", "t", &bytes, "fetched", "u", &fetched, "requested", "u",
                             &requested, nullptr);
+  static_cast<PullPace*>(pace)->fetched(bytes);
   report_progress("fetch", bytes, fetched);
 }
 
@@ -75,8 +77,9 @@ Status fetch_http(OstreeRepo* repo, const PullOrder& order) {
   g_variant_dict_insert(&dict, "n-network-retries", "u", 1U);
   g_variant_dict_insert(&dict, "update-frequency", "u", 200U);
   const Variant options(g_variant_ref_sink(g_variant_dict_end(&dict)));
+  PullPace pace(order.bytes_per_s, [] { report({{"phase", "held"}}); });
   const GRef<OstreeAsyncProgress> progress = adopt(ostree_async_progress_new_and_connect(
-      reinterpret_cast<void (*)(OstreeAsyncProgress*, gpointer)>(on_progress), nullptr));
+      reinterpret_cast<void (*)(OstreeAsyncProgress*, gpointer)>(on_progress), &pace));
   GErr err;
   // The name of a file keeps libostree from looking for a remote of that name in the repository's settings; the address
   // in the options is what counts.
@@ -105,7 +108,8 @@ Status fetch_and_keep(const PullOrder& order) {
 Result<PullOrder> read_order(char** argv) {
   Result<Commit> commit = Commit::parse(argv[3]);
   if (!commit) return commit.error();
-  return PullOrder{argv[2], argv[1] == std::string_view("local"), *commit, std::strtoull(argv[4], nullptr, 10)};
+  return PullOrder{argv[2], argv[1] == std::string_view("local"), *commit, std::strtoull(argv[4], nullptr, 10),
+                   std::strtoull(argv[5], nullptr, 10)};
 }
 
 }  // namespace
@@ -113,7 +117,7 @@ Result<PullOrder> read_order(char** argv) {
 void run_pull_child(char** argv) {
   // Dies with the parent; the second look closes the gap before prctl().
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (std::to_string(::getppid()) != argv[5]) ::_exit(1);
+  if (std::to_string(::getppid()) != argv[6]) ::_exit(1);
   const Result<PullOrder> order = read_order(argv);
   if (!order) ::_exit(1);
   ::signal(SIGXFSZ, SIG_IGN);  // the write fails instead

@@ -19,10 +19,12 @@ struct PullOrder {
   bool is_local = false;
   Commit commit;
   std::uint64_t largest_file = 0;  // no file that the source sends may be larger; 0: not known
+  std::uint64_t bytes_per_s = 0;   // no more over the network; 0: no limit
 };
 
-// The child's whole life. `argv`: name, "local" or "http", source, commit, largest file, pid of the parent.
+// The child's whole life. `argv`: name, "local" or "http", source, commit, largest file, bytes per second, pid of
+// the parent.
 [[noreturn]] void run_pull_child(char** argv);
-inline constexpr int kPullChildArguments = 6;
+inline constexpr int kPullChildArguments = 7;
 
 }  // namespace hc

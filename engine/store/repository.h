@@ -24,6 +24,7 @@ struct CommitObject {
 
 struct PullLimits {
   std::int64_t stall_ms = 60'000;  // nothing arrives for this long: give up
+  std::uint64_t bytes_per_s = 0;   // no more over the network; 0: no limit
 };
 
 struct TreeSize {

@@ -81,6 +81,7 @@ const std::map<std::string, Setter>& known_keys() {
       {"health/wanted", checks(&Settings::wanted_checks)},
       {"network/connect_s", number(&Settings::connect_s, 1, 3'600)},
       {"network/stall_s", number(&Settings::stall_s, 1, 86'400)},
+      {"network/limit_kbit", number(&Settings::limit_kbit, 0, 100'000'000)},
       {"maintenance/install", windows(&Settings::install_windows)},
       {"maintenance/download", windows(&Settings::download_windows)},
       {"network/attempts", number(&Settings::attempts, 1, 100)},

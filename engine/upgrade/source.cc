@@ -58,6 +58,7 @@ HttpLimits NodeSource::http_limits() const {
   limits.connect_ms = settings_.connect_s * 1000;
   limits.stall_ms = settings_.stall_s * 1000;
   limits.attempts = settings_.attempts;
+  limits.bytes_per_s = settings_.bytes_per_s();
   return limits;
 }
 
@@ -273,6 +274,7 @@ Status NodeSource::fetch(const Transaction& t, const VerifiedPayload& payload, c
   HC_TRY(room_for(object));
   PullLimits limits;
   limits.stall_ms = settings_.stall_s * 1000;
+  limits.bytes_per_s = settings_.bytes_per_s();
   return repository_.pull(t.url, payload, limits, progress, stop);
 }
 

@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <sys/resource.h>
 
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <thread>
@@ -360,6 +361,17 @@ TEST_F(Download, CopiesLocalFiles) {
   EXPECT_EQ(http_get(url, 1000, limits_, stop_).error().code(), Code::invalid);
   EXPECT_THAT(http_download("file:///nonexistent", path(), {}, limits_, {}, stop_).error().text(),
               HasSubstr("not found"));
+}
+
+// A lower bound, which a slow machine cannot break: at this rate the file takes three seconds.
+TEST_F(Download, ALimitHolds) {
+  const std::string body = content('a', 3'000'000);
+  limits_.bytes_per_s = 1'000'000;
+  server_.serve("/file", body);
+  const auto start = std::chrono::steady_clock::now();
+  ASSERT_TRUE(download());
+  EXPECT_GE(std::chrono::steady_clock::now() - start, std::chrono::seconds(1));
+  EXPECT_EQ(file(), body);
 }
 
 }  // namespace

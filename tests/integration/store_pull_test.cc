@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <chrono>
 #include <fstream>
 
 #include "engine/store/repository.h"
@@ -31,9 +32,9 @@ class PullTest : public testing::Test {
     must(archive_.set_detached(*commit_, detached_));
   }
 
-  static std::string noise() {
+  static std::string noise(unsigned seed = 7) {
     std::string bytes;
-    for (unsigned state = 7; bytes.size() < 200000; state = state * 1103515245 + 12345)
+    for (unsigned state = seed; bytes.size() < 200000; state = state * 1103515245 + 12345)
       bytes += static_cast<char>(state >> 16);
     return bytes;
   }
@@ -97,6 +98,22 @@ TEST_F(PullTest, OverHttpWithProgressAndNoSummary) {
   must(node_.fsck(*commit_, nullptr, StopToken()));
   EXPECT_THAT(server_.requests(), Not(Contains(HasSubstr("summary"))));
   EXPECT_EQ(must(node_.commit_object(*commit_)).detached, detached_);
+}
+
+// A lower bound, which a slow machine cannot break: at this rate the data alone take three seconds.
+TEST_F(PullTest, ALimitHolds) {
+  for (int i = 0; i < 150; ++i)
+    put_file(dir_ / "tree/usr/lib" / std::to_string(i), noise(static_cast<unsigned>(i)).substr(0, 40'000));
+  commit_ = must(archive_.commit_tree(dir_ / "tree", nullptr, {}, nullptr, StopToken()));
+  payload_ = TrustPolicy::vouch(*commit_);
+  object_ = must(archive_.commit_object(*commit_));
+  PullLimits limits;
+  limits.bytes_per_s = 2'000'000;
+  limits.stall_ms = 1'500;  // being held is not silence
+  const auto start = std::chrono::steady_clock::now();
+  must(pull(server_.url(), limits));
+  EXPECT_GE(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(1'500));
+  EXPECT_TRUE(must(node_.is_complete(*commit_)));
 }
 
 TEST_F(PullTest, AnOversizedSummaryIsNoObstacle) {
