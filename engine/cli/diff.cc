@@ -26,6 +26,7 @@ int diff(const Session& session, const std::string& from, const std::string& to,
     print_json({{"target", target->name()},
                 {"from", to_json(diff->from)},
                 {"to", to_json(diff->to)},
+                {"changelog", diff->changelog},
                 {"added", files.added},
                 {"removed", files.removed},
                 {"changed", files.changed}});
@@ -35,6 +36,7 @@ int diff(const Session& session, const std::string& from, const std::string& to,
               printable(diff->from.version).c_str(), diff->from.commit.brief().c_str(),
               printable(diff->to.version).c_str(), diff->to.commit.brief().c_str(), files.added.size(),
               files.removed.size(), files.changed.size());
+  if (!diff->changelog.empty()) std::printf("\n%s\n", printable(diff->changelog).c_str());
   print("+", files.added);
   print("-", files.removed);
   print("~", files.changed);

@@ -95,7 +95,11 @@ Result<VersionDiff> Upgrader::diff(const Target& target, const std::string& from
   VersionDiff::End one = HC_TRY(end_of(*parts_, target, from, stop));
   VersionDiff::End two = HC_TRY(end_of(*parts_, target, to, stop));
   TreeDiff files = HC_TRY(parts_->os_store->repository().diff(one.commit, two.commit, stop));
-  return VersionDiff{std::move(one), std::move(two), std::move(files)};
+  const CommitObject object = HC_TRY(parts_->os_store->repository().commit_object(two.commit));
+  // What was cut out of an OS payload has no manifest of its own.
+  const auto manifest = read_manifest(object.bytes);
+  std::string changelog = manifest ? manifest->changelog : std::string();
+  return VersionDiff{std::move(one), std::move(two), std::move(files), std::move(changelog)};
 }
 
 Status Upgrader::check_boot() {

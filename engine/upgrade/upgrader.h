@@ -67,6 +67,7 @@ struct VersionDiff {
   End from;
   End to;
   TreeDiff files;
+  std::string changelog;  // of `to`; empty where it has none
 };
 
 struct NodeStatus {
@@ -83,7 +84,6 @@ struct Report {
   Transaction transaction;
   Ended ended = Ended::finished;
 };
-
 struct NodeParts;
 
 // The engine's face: what hc-os and honeycombd call. Calls that change something take the node's lock (Code::busy at
