@@ -4,8 +4,8 @@
 
 #include <cerrno>
 
+#include "engine/archive/archive_child.h"
 #include "engine/base/text.h"
-#include "image-tools/archive_child.h"
 #include "image-tools/checksum_list.h"
 #include "image-tools/peripheral_tree.h"
 

@@ -1,7 +1,7 @@
 #pragma once
 
+#include "engine/archive/archive.h"
 #include "engine/base/stop.h"
-#include "image-tools/archive.h"
 #include "image-tools/findings.h"
 
 namespace hc {

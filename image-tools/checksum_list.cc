@@ -8,9 +8,9 @@
 #include <array>
 #include <map>
 
+#include "engine/archive/archive.h"
 #include "engine/base/handle.h"
 #include "engine/base/text.h"
-#include "image-tools/archive.h"
 
 namespace hc {
 namespace {

@@ -1,5 +1,3 @@
-#include <stdlib.h>
-
 #include "engine/base/terminal.h"
 #include "engine/base/text.h"
 #include "engine/payload/manifest.h"
@@ -9,32 +7,11 @@
 #include "image-tools/os_tree.h"
 #include "image-tools/payload_verbs.h"
 #include "image-tools/peripheral_tree.h"
+#include "image-tools/scratch.h"
 
 // check and show.
 namespace hc {
 namespace {
-
-// A directory of its own that is gone at the end.
-class Scratch {
- public:
-  static Result<Scratch> make() {
-    std::string pattern = fs::temp_directory_path() / "hc-payload-XXXXXX";
-    if (::mkdtemp(pattern.data()) == nullptr) return Error::from_errno(errno, "making " + pattern);
-    return Scratch(pattern);
-  }
-  Scratch(Scratch&& other) noexcept : path_(std::exchange(other.path_, fs::path())) {}
-  Scratch& operator=(Scratch&&) = delete;
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  ~Scratch() {
-    if (!path_.empty()) static_cast<void>(remove_tree(path_));
-  }
-  const fs::path& path() const { return path_; }
-
- private:
-  explicit Scratch(fs::path path) : path_(std::move(path)) {}
-  fs::path path_;
-};
 
 Findings peripheral_findings(const fs::path& tree, const StopToken& stop) {
   Findings findings = check_peripheral_tree(tree).findings;

@@ -1,7 +1,7 @@
+#include "engine/archive/work_place.h"
 #include "engine/base/text.h"
 #include "image-tools/archive_tree.h"
 #include "image-tools/payload_verbs.h"
-#include "image-tools/work_place.h"
 
 namespace hc {
 

@@ -1,11 +1,9 @@
 #include <unistd.h>
 
-#include <set>
-
 #include "engine/base/text.h"
 #include "engine/payload/manifest.h"
 #include "engine/payload/signature.h"
-#include "image-tools/payload_verbs.h"
+#include "image-tools/payload_shipping.h"
 
 // keygen and sign.
 namespace hc {
@@ -16,6 +14,14 @@ bool is_target_pattern(const std::string& text) {
   return !text.empty() && text.size() <= 64 && text.find_first_not_of(kAllowed) == std::string::npos;
 }
 
+Status check_patterns(const std::vector<std::string>& targets) {
+  for (const std::string& target : targets)
+    if (!is_target_pattern(target))
+      return Error(Code::invalid, quote(target) + " is no pattern for targets")
+          .with_hint("write names such as os or ptz-*, with commas between them");
+  return ok;
+}
+
 Status check_absent(const fs::path& path) {
   std::error_code error;
   if (!fs::exists(fs::symlink_status(path, error))) return ok;
@@ -23,19 +29,16 @@ Status check_absent(const fs::path& path) {
       .with_hint("choose another name, or move the old key away");
 }
 
-std::string joined(const std::vector<NamedKey>& keys) {
+std::string joined(const std::vector<Signer>& keys) {
   std::string text;
-  for (const NamedKey& key : keys) text += (text.empty() ? "" : ", ") + key.name;
+  for (const Signer& key : keys) text += (text.empty() ? "" : ", ") + key.name;
   return text;
 }
 
 }  // namespace
 
 Result<Report> keygen(const KeygenArgs& args) {
-  for (const std::string& target : args.targets)
-    if (!is_target_pattern(target))
-      return Error(Code::invalid, quote(target) + " is no pattern for targets")
-          .with_hint("write names such as os or ptz-*, with commas between them");
+  HC_TRY(check_patterns(args.targets));
   const fs::path private_file = args.name + ".key";
   const fs::path public_file = args.name + ".pub";
   HC_TRY(check_absent(public_file));
@@ -53,21 +56,25 @@ Result<Report> keygen(const KeygenArgs& args) {
   return report;
 }
 
-Result<std::vector<NamedKey>> load_keys(const std::vector<std::string>& paths) {
-  std::vector<NamedKey> keys;
-  std::set<std::string> seen;
-  for (const std::string& path : paths) {
-    PrivateKey key = HC_TRY(PrivateKey::load(path));
-    if (seen.insert(key.public_raw()).second) keys.push_back({fs::path(path).stem().string(), std::move(key)});
-  }
-  return keys;
+Result<Report> public_key(const PublicKeyArgs& args) {
+  HC_TRY(check_patterns(args.targets));
+  const fs::path file = args.name + ".pub";
+  HC_TRY(check_absent(file));
+  const std::string text = HC_TRY(read_file(args.pem, 64 << 10));
+  PublicKey key = HC_TRY(PublicKey::from_pem(text).in(args.pem.string()));
+  key.targets = args.targets;
+  HC_TRY(write_atomically(file, key.to_text()));
+  Report report;
+  report.json = {{"public", file.string()}, {"targets", args.targets}};
+  report.text = "public key   " + file.string() + "  (put it into /etc/honeycomb/trust.d on the nodes)\n";
+  return report;
 }
 
-Status sign_commit(Repository& repository, const Commit& commit, const std::vector<NamedKey>& keys) {
+Status sign_commit(Repository& repository, const Commit& commit, const std::vector<Signer>& signers) {
   const CommitObject object = HC_TRY(repository.commit_object(commit));
   std::string detached = object.detached;
-  for (const NamedKey& key : keys) {
-    const std::string signature = HC_TRY(key.key.sign(object.bytes));
+  for (const Signer& signer : signers) {
+    const std::string signature = HC_TRY(signer.sign(object.bytes));
     detached = HC_TRY(append_signature(detached, signature));
   }
   if (detached != object.detached) HC_TRY(repository.set_detached(commit, detached));
@@ -75,11 +82,12 @@ Status sign_commit(Repository& repository, const Commit& commit, const std::vect
   // What a node will see, not what we meant to write.
   const CommitObject stored = HC_TRY(repository.commit_object(commit));
   const std::vector<std::string> signatures = HC_TRY(read_signatures(stored.detached));
-  for (const NamedKey& key : keys) {
+  for (const Signer& signer : signers) {
     bool good = false;
     for (const std::string& signature : signatures)
-      good = good || signature_is_good(key.key.public_raw(), stored.bytes, signature);
-    if (!good) return Error(Code::internal, "the signature by " + key.name + " is not beside commit " + commit.brief());
+      good = good || signature_is_good(signer.public_raw, stored.bytes, signature);
+    if (!good)
+      return Error(Code::internal, "the signature by " + signer.name + " is not beside commit " + commit.brief());
   }
   return ok;
 }
@@ -102,20 +110,20 @@ Result<Commit> resolve(const Repository& repository, const std::string& what) {
 }
 
 Result<Report> sign(const SignArgs& args) {
-  const std::vector<NamedKey> keys = HC_TRY(load_keys(args.keys));
+  const std::vector<Signer> signers = HC_TRY(load_signers(args.signers));
   Repository repository = HC_TRY(Repository::open(args.repo));
   const Commit commit = HC_TRY(resolve(repository, args.what));
   const CommitObject object = HC_TRY(repository.commit_object(commit));
   const Manifest manifest = HC_TRY(read_manifest(object.bytes).in("commit " + commit.brief()));
-  HC_TRY(sign_commit(repository, commit, keys));
+  HC_TRY(sign_commit(repository, commit, signers));
   Report report;
   report.json = {{"commit", commit.hex()},
                  {"target", manifest.target.name()},
                  {"version", manifest.version.text()},
                  {"signed_by", Json::array()}};
-  for (const NamedKey& key : keys) report.json["signed_by"].push_back(key.name);
+  for (const Signer& key : signers) report.json["signed_by"].push_back(key.name);
   report.text = manifest.target.name() + " " + manifest.version.text() + " (commit " + commit.brief() +
-                ") is signed by " + joined(keys) + "\n";
+                ") is signed by " + joined(signers) + "\n";
   return report;
 }
 

@@ -8,8 +8,8 @@
 #include "engine/base/json.h"
 #include "engine/base/progress.h"
 #include "engine/base/stop.h"
-#include "engine/payload/keys.h"
 #include "engine/store/repository.h"
+#include "image-tools/signers.h"
 
 // The verbs of hc-payload. Each one either fails and has changed nothing that counts, or gives a report.
 namespace hc {
@@ -32,13 +32,12 @@ struct KeygenArgs {
 };
 Result<Report> keygen(const KeygenArgs& args);
 
-struct SignArgs {
-  fs::path repo;
-  std::string what;  // a ref or a commit
-  std::vector<std::string> keys;
+struct PublicKeyArgs {
+  fs::path pem;
+  std::string name;  // NAME.pub is written
+  std::vector<std::string> targets{"*"};
 };
-// Adds the signatures that are not there yet.
-Result<Report> sign(const SignArgs& args);
+Result<Report> public_key(const PublicKeyArgs& args);
 
 struct BuildArgs {
   fs::path tree;
@@ -46,7 +45,7 @@ struct BuildArgs {
   std::string target;   // empty: as metadata.json says
   std::string version;  // empty: as metadata.json says
   std::uint64_t sequence = 0;
-  std::vector<std::string> keys;
+  SignerArgs signers;                   // none: the payload waits for attach() under unsigned/TARGET/VERSION
   std::vector<std::string> compatible;  // empty: as metadata.json says
   std::vector<std::string> required;    // "TARGET=VERSION"; empty: as metadata.json says
   std::string expires;                  // empty: never; see parse_expiry()
@@ -54,6 +53,9 @@ struct BuildArgs {
   std::string branch = "stable";
   std::optional<std::int64_t> timestamp;  // nothing: SOURCE_DATE_EPOCH, else the newest time of a file in the tree
   bool allow_setuid = false;              // a peripheral's setuid and setgid files stay such
+  bool version_from_git = false;          // version, sequence and time as git_version() of the tree says
+  bool check = false;                     // build twice, under other circumstances, and compare before signing
+  std::string builder;                    // who builds, a URI for the provenance
 };
 // Commits the tree, signs the commit, and only then points the refs TARGET/VERSION and TARGET/BRANCH to it. Interrupted
 // anywhere, it has written no ref, or may be repeated. The same arguments and tree give the same commit.
@@ -68,6 +70,14 @@ struct ImportArgs {
 // Builds a payload from an archive that nobody needs to trust: see unpack_archive() and check_checksums() for what is
 // refused. Nothing of the archive is left behind, whatever becomes of it.
 Result<Report> import_archive(const ImportArgs& args, const Work& work);
+
+struct SignArchiveArgs {
+  ImportArgs import;  // but for `repo` and `branch`
+  fs::path out;       // empty: the archive's name with .sig
+};
+// Writes the detached signature that a node needs to take the archive itself (engine/payload/archive_signature.h): the
+// payload that import_archive() would make is made and thrown away.
+Result<Report> sign_archive(const SignArchiveArgs& args, const Work& work);
 
 struct InitArgs {
   fs::path folder;  // is made; its name is the peripheral's
@@ -90,13 +100,8 @@ struct ShowArgs {
 Result<Report> show(const ShowArgs& args);
 
 // Shared by the verbs.
-struct NamedKey {
-  std::string name;  // the file's name without its extension
-  PrivateKey key;
-};
-Result<std::vector<NamedKey>> load_keys(const std::vector<std::string>& paths);
-// Puts the signatures of `keys` beside `commit` where they are not there yet, and checks them as a node would.
-Status sign_commit(Repository& repository, const Commit& commit, const std::vector<NamedKey>& keys);
+// Puts the signatures of `signers` beside `commit` where they are not there yet, and checks them as a node would.
+Status sign_commit(Repository& repository, const Commit& commit, const std::vector<Signer>& signers);
 // The commit that `what`, a full id or the exact name of a ref, stands for.
 Result<Commit> resolve(const Repository& repository, const std::string& what);
 

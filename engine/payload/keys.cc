@@ -158,6 +158,21 @@ Result<PublicKey> PublicKey::parse(std::string_view text) {
   return parse_key_file(std::string(text));
 }
 
+Result<PublicKey> PublicKey::from_pem(std::string_view text) {
+  const Stream stream(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
+  const KeyHandle pem(PEM_read_bio_PUBKEY(stream.get(), nullptr, no_passphrase, nullptr));
+  ERR_clear_error();
+  PublicKey key;
+  key.targets = {"*"};
+  key.raw.resize(kPublicKeySize);
+  std::size_t size = kPublicKeySize;
+  if (!pem || EVP_PKEY_is_a(pem.get(), "ED25519") != 1 ||
+      EVP_PKEY_get_raw_public_key(pem.get(), raw_bytes(key.raw), &size) != 1)
+    return Error(Code::invalid, "this is no Ed25519 public key in PEM form")
+        .with_hint("`openssl pkey -in KEY -pubout` writes one");
+  return key;
+}
+
 std::string PublicKey::to_text() const {
   const GText encoded(g_base64_encode(raw_bytes(raw), raw.size()));
   std::string text = "[key]\npublic=" + std::string(encoded.get()) + "\ntargets=";

@@ -50,6 +50,8 @@ struct PublicKey {
   std::vector<std::string> targets;  // globs
 
   static Result<PublicKey> parse(std::string_view text);
+  // The same of what OpenSSL writes ("-----BEGIN PUBLIC KEY-----"), for every target.
+  static Result<PublicKey> from_pem(std::string_view text);
   std::string to_text() const;
 };
 

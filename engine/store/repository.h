@@ -108,6 +108,10 @@ class Repository {
   };
   Result<Commit> commit_tree(const fs::path& tree, GVariant* metadata, const CommitOptions& options,
                              const ProgressFn& progress, const StopToken& stop);
+  // Stores `object`, its signatures and its content, which is the directory `tree` with every file owned by root. Where
+  // the tree is not the one that the commit names: Code::untrusted, and no commit is stored. The same in a repository
+  // of any mode. May be repeated.
+  Result<Commit> adopt_tree(const CommitObject& object, const fs::path& tree, const StopToken& stop);
   Status set_detached(const Commit& commit, std::string_view detached);
   Status update_summary();
 

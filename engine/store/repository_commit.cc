@@ -41,7 +41,36 @@ Result<GRef<GFile>> write_tree(OstreeRepo* repo, const fs::path& tree, CommitRun
   return root;
 }
 
+// The checksum in child `index` of a commit object: 6 is the root's content, 7 its owner and mode.
+std::string checksum_in(GVariant* commit, gsize index) {
+  const Variant bytes(g_variant_get_child_value(commit, index));
+  if (g_variant_get_size(bytes.get()) != OSTREE_SHA256_DIGEST_LEN) return {};
+  const GText hex(ostree_checksum_from_bytes_v(bytes.get()));
+  return hex.get();
+}
+
 }  // namespace
+
+Result<Commit> Repository::adopt_tree(const CommitObject& object, const fs::path& tree, const StopToken& stop) {
+  const Variant commit = variant_of(object.bytes, OSTREE_COMMIT_GVARIANT_STRING);
+  if (!g_variant_is_normal_form(commit.get())) return Error(Code::invalid, "this is no commit object");
+  const Commit id = HC_TRY(Commit::parse(checksum_of(object.bytes)));
+  RepoWrite write = HC_TRY(RepoWrite::begin(repo_.get(), stop.cancellable()));
+  const ProgressFn silent;
+  CommitRun run{true, &silent, 0};
+  const GRef<GFile> root = HC_TRY(write_tree(repo_.get(), tree, run, stop));
+  OstreeRepoFile* file = OSTREE_REPO_FILE(root.get());
+  if (checksum_in(commit.get(), 6) != ostree_repo_file_tree_get_contents_checksum(file) ||
+      checksum_in(commit.get(), 7) != ostree_repo_file_tree_get_metadata_checksum(file))
+    return Error(Code::untrusted, "the content is not what commit " + id.brief() + " names");
+  GErr err;
+  if (!ostree_repo_write_metadata(repo_.get(), OSTREE_OBJECT_TYPE_COMMIT, id.hex().c_str(), commit.get(), nullptr,
+                                  stop.cancellable(), err))
+    return failed(err, "storing commit " + id.brief());
+  HC_TRY(write.commit(stop.cancellable()));
+  HC_TRY(set_detached(id, object.detached));
+  return id;
+}
 
 Result<Commit> Repository::commit_tree(const fs::path& tree, GVariant* metadata, const CommitOptions& options,
                                        const ProgressFn& progress, const StopToken& stop) {

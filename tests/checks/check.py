@@ -8,7 +8,7 @@ from pathlib import Path
 
 LAYERS = [
     {"engine/base"},
-    {"engine/payload", "engine/store", "engine/net", "bootloader", "hooks"},
+    {"engine/payload", "engine/archive", "engine/store", "engine/net", "bootloader", "hooks"},
     {"engine/upgrade"},
     {"engine/cli", "engine/service", "image-tools", "fleet"},
 ]
@@ -17,7 +17,7 @@ LIBRARIES = {
     r"ostree(-[a-z-]+)?\.h": {"engine/store"},
     r"curl/": {"engine/net"},
     r"openssl/": {"engine/payload"},
-    r"archive(_entry)?\.h": {"engine/payload", "image-tools"},
+    r"archive(_entry)?\.h": {"engine/archive"},
     r"libsoup/": {"engine/service", "fleet"},
 }
 LINES = {".cc": 400, ".h": 150}

@@ -9,7 +9,7 @@
 #include <cstdlib>
 
 #include "engine/base/file.h"
-#include "image-tools/archive.h"
+#include "engine/archive/archive.h"
 
 namespace {
 

@@ -1,4 +1,4 @@
-#include "image-tools/archive_gunzip.h"
+#include "engine/archive/archive_gunzip.h"
 
 #include <gio/gio.h>
 #include <unistd.h>
@@ -9,9 +9,9 @@
 #include <string>
 #include <string_view>
 
+#include "engine/archive/archive_io.h"
 #include "engine/base/handle.h"
 #include "engine/base/text.h"
-#include "image-tools/archive_io.h"
 
 namespace hc {
 namespace {

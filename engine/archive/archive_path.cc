@@ -1,7 +1,7 @@
 #include <glib.h>
 
+#include "engine/archive/archive.h"
 #include "engine/base/text.h"
-#include "image-tools/archive.h"
 
 namespace hc {
 namespace {

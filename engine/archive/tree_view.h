@@ -3,10 +3,10 @@
 #include <string>
 #include <vector>
 
+#include "engine/archive/work_place.h"
 #include "engine/base/file.h"
 #include "engine/base/progress.h"
 #include "engine/base/stop.h"
-#include "image-tools/work_place.h"
 
 namespace hc {
 
@@ -18,6 +18,9 @@ class TreeView {
   // Fails with Code::busy while another program has a view of the same tree.
   static Result<TreeView> linked(const fs::path& tree, const std::vector<std::string>& emptied,
                                  const ProgressFn& progress, const StopToken& stop);
+  // A copy with the same owners, modes and extended attributes, made in the opposite order and with other times:
+  // whoever looks at what must not matter gets another answer.
+  static Result<TreeView> reversed(const fs::path& tree, const ProgressFn& progress, const StopToken& stop);
   enum class Rights { dropped, kept };
   // Copies with the modes 0755 (directories, and files that their owner may run) and 0644, so that the umask of whoever
   // unpacked the tree does not show; the bits setuid and setgid of files as `rights` says.

@@ -1,4 +1,4 @@
-#include "image-tools/archive.h"
+#include "engine/archive/archive.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -14,11 +14,11 @@
 #include <ctime>
 #include <map>
 
+#include "engine/archive/archive_gunzip.h"
+#include "engine/archive/archive_io.h"
 #include "engine/base/file.h"
 #include "engine/base/handle.h"
 #include "engine/base/text.h"
-#include "image-tools/archive_gunzip.h"
-#include "image-tools/archive_io.h"
 
 namespace hc {
 namespace {

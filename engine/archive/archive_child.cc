@@ -1,4 +1,4 @@
-#include "image-tools/archive_child.h"
+#include "engine/archive/archive_child.h"
 
 #include <fcntl.h>
 #include <grp.h>
@@ -27,6 +27,7 @@ constexpr bool kSanitized = __has_feature(address_sanitizer);
 constexpr bool kSanitized = false;
 #endif
 
+constexpr const char* kUnpackChild = "unpack-archive-child";
 constexpr int kArguments = 7;
 constexpr uid_t kNobody = 65534;
 constexpr std::int64_t kWallMs = 600'000;
@@ -76,6 +77,30 @@ Result<ArchiveContents> unpack(char** argv) {
   return unpack_archive(archive.get(), tree.get(), limits);
 }
 
+// The child's whole life. `argv`: program, kUnpackChild, archive, tree, bytes, members, "setuid" or "".
+[[noreturn]] void run_unpack_child(int argc, char** argv) {
+  if (argc != kArguments) ::_exit(2);
+  const Result<ArchiveContents> contents = unpack(argv);
+  Json answer = {{"ok", static_cast<bool>(contents)}};
+  if (contents) {
+    answer["members"] = contents->members;
+    answer["bytes"] = contents->bytes;
+  } else {
+    answer["code"] = name(contents.error().code());
+    answer["text"] = printable(contents.error().text());
+    answer["hint"] = contents.error().hint();
+  }
+  std::fputs(dump_json(answer, -1).c_str(), stdout);
+  std::fflush(stdout);
+  // Without the leak check of a sanitizer, which a process without rights cannot do.
+  ::_exit(0);
+}
+
+// Runs before main() in every program that can unpack; does nothing unless this process is the child.
+__attribute__((constructor)) void become_child(int argc, char** argv) {
+  if (argc > 1 && std::string_view(argv[1]) == kUnpackChild) run_unpack_child(argc, argv);
+}
+
 Result<ArchiveContents> answer_of(const std::string& output) {
   const Json answer = HC_TRY(parse_json(output).in("the process that unpacks gave no answer"));
   if (answer.value("ok", false)) return ArchiveContents{answer.value("members", 0UL), answer.value("bytes", 0UL)};
@@ -99,24 +124,6 @@ Result<ArchiveContents> unpack_in_child(const fs::path& archive, const fs::path&
   if (!run)
     return Error(Code::invalid, "the archive could not be read within the limits set for it: " + run.error().text());
   return answer_of(run->output);
-}
-
-void run_unpack_child(int argc, char** argv) {
-  if (argc != kArguments) ::_exit(2);
-  const Result<ArchiveContents> contents = unpack(argv);
-  Json answer = {{"ok", static_cast<bool>(contents)}};
-  if (contents) {
-    answer["members"] = contents->members;
-    answer["bytes"] = contents->bytes;
-  } else {
-    answer["code"] = name(contents.error().code());
-    answer["text"] = printable(contents.error().text());
-    answer["hint"] = contents.error().hint();
-  }
-  std::fputs(dump_json(answer, -1).c_str(), stdout);
-  std::fflush(stdout);
-  // Without the leak check of a sanitizer, which a process without rights cannot do.
-  ::_exit(0);
 }
 
 }  // namespace hc

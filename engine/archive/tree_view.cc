@@ -1,4 +1,4 @@
-#include "image-tools/tree_view.h"
+#include "engine/archive/tree_view.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 
 #include "engine/base/text.h"
@@ -58,6 +59,7 @@ struct Mirror {
   std::vector<fs::path> emptied;  // absolute
   const ProgressFn& progress;
   const StopToken& stop;
+  bool backwards = false;
   std::uint64_t entries = 0;
 
   Status run(const fs::path& from, const fs::path& to) {
@@ -66,7 +68,9 @@ struct Mirror {
     if (!S_ISDIR(info.st_mode)) return file(from, info, to);
     if (::mkdir(to.c_str(), 0700) != 0) return failed("making", to);
     if (std::find(emptied.begin(), emptied.end(), from) == emptied.end()) {
-      for (const std::string& name : HC_TRY(list_dir(from))) {
+      std::vector<std::string> names = HC_TRY(list_dir(from));
+      if (backwards) std::reverse(names.begin(), names.end());
+      for (const std::string& name : names) {
         if (stop.requested()) return Error(Code::cancelled, "stopped before anything was committed");
         if (++entries % 256 == 0 && progress) progress({"reading", entries, 0, false});
         HC_TRY(run(from / name, to / name));
@@ -86,6 +90,21 @@ Status link_file(const fs::path& from, const struct stat& info, const fs::path& 
   }
   HC_TRY(copy_content(from, to));
   return copy_attributes(from, info, to);
+}
+
+Status copy_with_other_times(const fs::path& from, const struct stat& info, const fs::path& to) {
+  if (S_ISLNK(info.st_mode)) {
+    HC_TRY(copy_link(from, to));
+    if (::geteuid() == 0 && ::lchown(to.c_str(), info.st_uid, info.st_gid) != 0)
+      return failed("setting the owner of", to);
+    return ok;
+  }
+  HC_TRY(copy_content(from, to));
+  HC_TRY(copy_attributes(from, info, to));
+  constexpr time_t kOther = 1'000'000'007;
+  const std::array<timespec, 2> times{timespec{kOther, 0}, timespec{kOther, 0}};
+  if (::utimensat(AT_FDCWD, to.c_str(), times.data(), 0) != 0) return failed("setting the time of", to);
+  return ok;
 }
 
 Status copy_normalised(const fs::path& from, const struct stat& info, const fs::path& to) {
@@ -116,6 +135,13 @@ Result<TreeView> TreeView::linked(const fs::path& tree, const std::vector<std::s
   TreeView view(HC_TRY(WorkPlace::beside(tree)));
   Mirror mirror{link_file, copy_attributes, {}, progress, stop};
   for (const std::string& name : emptied) mirror.emptied.push_back(tree / name);
+  HC_TRY(mirror.run(tree, view.path()));
+  return view;
+}
+
+Result<TreeView> TreeView::reversed(const fs::path& tree, const ProgressFn& progress, const StopToken& stop) {
+  TreeView view(HC_TRY(WorkPlace::beside(tree)));
+  Mirror mirror{copy_with_other_times, copy_attributes, {}, progress, stop, true};
   HC_TRY(mirror.run(tree, view.path()));
   return view;
 }

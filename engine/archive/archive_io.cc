@@ -1,4 +1,4 @@
-#include "image-tools/archive_io.h"
+#include "engine/archive/archive_io.h"
 
 #include <unistd.h>
 

@@ -1,4 +1,4 @@
-#include "image-tools/work_place.h"
+#include "engine/archive/work_place.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
