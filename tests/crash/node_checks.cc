@@ -120,7 +120,8 @@ BootSight OstreeChecks::bootloader(const fs::path& root) const {
 
 std::string OstreeChecks::deployment_of(const BootSight::Start& start, const Picture& disk) const {
   // ostree-prepare-root demands that the path itself is a link.
-  const auto link = disk.find(start.name.substr(1));
+  const fs::path path = start.name.substr(1);
+  const auto link = disk.find(resolve(disk, path.parent_path().string()) + "/" + path.filename().string());
   return link != disk.end() && link->second.type == 'l' ? resolve(disk, link->first) : "";
 }
 
