@@ -1,162 +1,142 @@
 #!/usr/bin/env python3
-"""bootloader/uboot/boot.cmd in a real U-Boot for arm64: uboot_test.py BOOT_CMD.
+"""bootloader/uboot/boot.cmd in a real U-Boot for arm64, with the switch in two files: uboot_test.py BOOT_SWITCH BOOT_CMD.
 
 What is started is no Linux but a few instructions that reset the machine, as a kernel that panics does. What U-Boot
-decided is in what it prints.
+decided is in what it prints, and in the files, which the engine reads.
 """
 
-import os
-import re
-import shutil
-import socket
 import struct
 import subprocess
 import sys
-import tempfile
-import time
 import unittest
 from pathlib import Path
 
-from machine import die_with_parent
+from firmware import Board
+from machine import run
 
 BOOT_CMD = None
-UBOOT = Path("/usr/lib/u-boot/qemu_arm64/u-boot.bin")
-FLASH = 64 << 20
+UBOOT = "/usr/lib/u-boot/qemu_arm64/u-boot.bin"
+SIZE = 4096
+COPIES = ("hc-switch.0", "hc-switch.1")
 
 
 def resetting_kernel():
     """An arm64 Image whose first instructions ask the firmware (PSCI) for SYSTEM_RESET."""
     code = struct.pack("<IIII", 0x52800120, 0x72B08000, 0xD4000002, 0x14000000)  # mov w0, 9; movk w0, 0x8400; hvc 0; b .
-    header = struct.pack("<IIQQQQQQ4sI", 0x14000010, 0, 0, 0x10000, 0, 0, 0, 0, b"ARM\x64", 0)
+    header = struct.pack("<IIQQQQQQ4sI", 0x14000010, 0, 0, 0x10000, 10, 0, 0, 0, b"ARM\x64", 0)
     return (header + code).ljust(0x1000, b"\0")
 
 
-def run(*command):
-    subprocess.run([str(word) for word in command], check=True, capture_output=True)
+class Uboot(Board):
+    """A FAT partition with the script and the switch; both slots on a second one with ext4."""
 
+    kind = "uboot"
 
-class Board:
     def __init__(self):
-        self.folder = Path(tempfile.mkdtemp(prefix="honeycomb-uboot-"))
-        self.disk = self.folder / "disk.img"
-        flash = self.folder / "flash0"
-        shutil.copy(UBOOT, flash)
-        os.truncate(flash, FLASH)
-        with open(self.folder / "flash1", "wb") as file:  # the environment: erased
-            for _ in range(FLASH >> 20):
-                file.write(b"\xff" * (1 << 20))
-        self.fill_disk()
-        self.text = ""
-        self.qemu = self.serial = None
-
-    def fill_disk(self):
-        """One ext4 partition with both slots, as the engine writes them, and the script."""
-        root = self.folder / "root"
+        super().__init__()
+        self.node = self.boot.parent
+        etc = self.node / "etc"
+        etc.mkdir()
+        config = "".join(f"{self.node}/{name} 0x0 {SIZE:#x}\n" for name in COPIES)
+        (etc / "fw_env.config").write_text(config, encoding="ascii")
+        (self.folder / "variables").write_text("hc_good=a\nhc_try=-\nhc_tries=0\n", encoding="ascii")
+        for name in COPIES:
+            run("mkenvimage", "-r", "-p", "0x00", "-s", SIZE, "-o", self.node / name, self.folder / "variables")
+            with open(self.node / name, "r+b") as file:  # the serial, which starts again at 0 with the next switch
+                file.seek(4)
+                file.write(b"\xff")
         for slot in "ab":
-            entry = root / "boot/honeycomb" / slot
-            entry.mkdir(parents=True)
-            (entry / "vmlinuz").write_bytes(resetting_kernel())
-            (entry / "slot.env").write_text(
-                f"hc_title=Node\nhc_kernel=/honeycomb/{slot}/vmlinuz\nhc_args=root=LABEL=x quiet ostree=/ostree/slots/{slot}\n",
-                encoding="ascii")
-        run("mkimage", "-A", "arm64", "-T", "script", "-C", "none", "-d", BOOT_CMD, root / "boot/boot.scr")
+            folder = self.boot / "honeycomb" / slot
+            folder.mkdir()
+            (folder / "vmlinuz").write_bytes(resetting_kernel())
+            self.switch("entry", slot, f"/honeycomb/{slot}/vmlinuz", f"root=LABEL=x quiet ostree=/ostree/slots/{slot}")
+        run("mkimage", "-A", "arm64", "-T", "script", "-C", "none", "-d", BOOT_CMD, self.folder / "boot.scr")
         with open(self.disk, "wb") as file:
-            file.truncate(64 << 20)
-        subprocess.run(["sfdisk", "--quiet", self.disk], input="label: gpt\nstart=1MiB, attrs=LegacyBIOSBootable\n",
-                       text=True, check=True, capture_output=True)
-        run("mkfs.ext4", "-q", "-d", root, "-E", "offset=1048576", self.disk, "62m")
+            file.truncate(100 << 20)
+        subprocess.run(["sfdisk", "--quiet", self.disk], text=True, check=True, capture_output=True,
+                       input="label: gpt\nstart=1MiB, size=40MiB, attrs=LegacyBIOSBootable\nstart=41MiB\n")
+        self.fat = f"{self.disk}@@1M"
+        run("mformat", "-i", self.fat, "-F", "-T", 40 * 2048, "-h", 64, "-s", 32, "::")
+        run("mcopy", "-i", self.fat, self.folder / "boot.scr", "::/")
+        self.write_slots()
+        self.write_switch()
 
-    def power_on(self):
-        where = self.folder / "serial"
-        where.unlink(missing_ok=True)
-        self.qemu = subprocess.Popen(
-            ["qemu-system-aarch64", "-machine", "virt", "-cpu", "cortex-a53", "-accel", "tcg",
-             "-m", "256", "-display", "none",
-             "-nodefaults", "-net", "none",
-             "-drive", f"if=pflash,format=raw,file={self.folder}/flash0,readonly=on",
-             "-drive", f"if=pflash,format=raw,file={self.folder}/flash1",
-             "-drive", f"if=none,id=disk,format=raw,file={self.disk}", "-device", "virtio-blk-device,drive=disk",
-             "-chardev", f"socket,id=serial,path={where},server=on,wait=on", "-serial", "chardev:serial"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=die_with_parent)
-        self.serial = socket.socket(socket.AF_UNIX)
-        limit = time.monotonic() + 60
-        while self.serial.connect_ex(str(where)) != 0:
-            if time.monotonic() > limit or self.qemu.poll() is not None:
-                raise AssertionError("QEMU does not start")
-            time.sleep(0.1)
-        self.text = ""
+    def write_slots(self):
+        run("mkfs.ext4", "-q", "-F", "-d", self.node, "-E", f"offset={41 << 20}", self.disk, "58m")
 
-    def power_off(self):
-        if self.qemu:
-            self.qemu.kill()
-            self.qemu.wait()
-            self.serial.close()
-        self.qemu = None
+    def write_switch(self):
+        for name in COPIES:
+            run("mcopy", "-o", "-i", self.fat, self.node / name, "::/")
 
-    def close(self):
+    def read_switch(self):
+        """The power goes; what U-Boot left there, in the engine's words."""
         self.power_off()
-        shutil.rmtree(self.folder)
+        for name in COPIES:
+            run("mcopy", "-n", "-o", "-i", self.fat, f"::/{name}", self.node)
+        return self.switch("state")
 
-    def expect(self, pattern, limit=180):
-        """Reads on until the pattern appears; what was read after it is kept for the next."""
-        end = time.monotonic() + limit
-        while True:
-            found = re.search(pattern, self.text)
-            if found:
-                self.text = self.text[found.end():]
-                return found
-            left = end - time.monotonic()
-            self.serial.settimeout(max(left, 0.1))
-            try:
-                more = self.serial.recv(1 << 16)
-            except TimeoutError:
-                more = b""
-            if left <= 0 or not more:
-                raise AssertionError(f"{pattern!r} does not come; U-Boot said:\n{self.text[-3000:]}")
-            self.text += more.decode("ascii", errors="replace").replace("\r", "")
-
-    def set(self, **variables):
-        """At the prompt, as an operator does it once; saved."""
+    def set(self, *words):
         self.power_off()
-        self.power_on()
-        self.expect("Hit any key to stop autoboot")
-        self.serial.sendall(b"\n")
-        self.expect("=> ")
-        for name, value in variables.items():
-            self.serial.sendall(f"setenv {name} {value}\n".encode())
-            self.expect("=> ")
-        self.serial.sendall(b"saveenv\n")
-        self.expect("OK")
-        self.power_off()
-        self.power_on()
+        self.switch(*words)
+        self.write_switch()
 
-    def start(self):
-        """Slot and reason of the next start."""
-        return self.expect(r"Node \(slot (.), (\S+)\)").groups()
+    def emulator(self):
+        return ["qemu-system-aarch64", "-machine", "virt", "-cpu", "cortex-a53", "-bios", UBOOT,
+                "-drive", f"if=none,id=disk,format=raw,file={self.disk}", "-device", "virtio-blk-device,drive=disk"]
+
+    def starts(self, count):
+        """Slot and reason of the next starts."""
+        if not self.qemu:
+            self.power_on()
+        return [self.expect(r"Node \(slot (.), (\S+)\)").groups() for _ in range(count)]
 
 
-class Uboot(unittest.TestCase):
+class Boots(unittest.TestCase):
     def setUp(self):
-        self.board = Board()
+        self.board = Uboot()
         self.addCleanup(self.board.close)
 
     def test_counts_down_and_falls_back(self):
-        self.board.set(hc_good="a", hc_try="b", hc_tries="3")
-        starts = [self.board.start() for _ in range(5)]
+        self.assertEqual(self.board.starts(2), [("a", "confirmed")] * 2)
+        self.board.set("arm", "b", "3")
+        starts = self.board.starts(5)
         self.assertEqual(starts, [("b", "trial-2"), ("b", "trial-1"), ("b", "trial-0"),
                                   ("a", "fallback-tries-used"), ("a", "fallback-tries-used")])
+        self.assertEqual(self.board.read_switch(), ["a", "b", "0"])
+        # Tried once more, and confirmed while it runs: then nothing is counted.
+        self.board.set("arm", "b", "2")
+        self.assertEqual(self.board.starts(1), [("b", "trial-1")])
+        self.assertEqual(self.board.read_switch(), ["a", "b", "1"])
+        self.board.set("confirm", "b")
+        self.assertEqual(self.board.starts(2), [("b", "confirmed")] * 2)
+        self.assertEqual(self.board.read_switch(), ["b", "-", "0"])
 
-    def test_a_confirmed_slot_is_not_counted(self):
-        self.board.set(hc_good="b", hc_try="-", hc_tries="0")
-        self.assertEqual([self.board.start() for _ in range(3)], [("b", "confirmed")] * 3)
+    def test_a_kernel_that_is_not_there(self):
+        self.board.set("arm", "b", "3")
+        (self.board.boot / "honeycomb/b/vmlinuz").unlink()
+        self.board.write_slots()
+        self.assertEqual(self.board.starts(3), [("b", "trial-2"), ("a", "fallback-load-failed"),
+                                                ("a", "fallback-tries-used")])
+        self.assertEqual(self.board.read_switch(), ["a", "b", "0"])
 
-    def test_an_environment_that_makes_no_sense(self):
-        self.board.set(hc_good="x", hc_try="b", hc_tries="3")
-        self.assertEqual(self.board.start(), ("a", "fallback-bad-env"))
-        self.board.set(hc_good="b", hc_try="a", hc_tries="x")
-        self.assertEqual(self.board.start(), ("b", "fallback-bad-env"))
+    def test_damaged_copies(self):
+        self.board.set("confirm", "b")
+        for name in COPIES:  # the older one, then the newer one as well
+            path = self.board.node / name
+            whole = path.read_bytes()
+            path.write_bytes(whole[:2000] + b"\1" + whole[2001:])
+            self.board.write_switch()
+            self.board.power_off()
+            expected = ("b", "confirmed") if self.readable() else ("a", "fallback-bad-env")
+            self.assertEqual(self.board.starts(1), [expected])
+
+    def readable(self):
+        try:
+            return self.board.switch("state") == ["b", "-", "0"]
+        except AssertionError:
+            return False
 
 
 if __name__ == "__main__":
-    BOOT_CMD = Path(sys.argv[1])
-    unittest.main(argv=[sys.argv[0], "--verbose", *sys.argv[2:]])
+    Board.boot_switch, BOOT_CMD = sys.argv[1], Path(sys.argv[2])
+    unittest.main(argv=[sys.argv[0], "--verbose", *sys.argv[3:]])
