@@ -27,8 +27,8 @@ Status run(const std::vector<std::string>& words) {
   if (verb == "confirm") return boot->confirm(slot);
   if (verb == "arm") return boot->arm(slot, static_cast<unsigned>(std::stoul(words.at(4))));
   if (verb == "entry")
-    return boot->install_entry(
-        slot, {.title = "Node", .kernel = words.at(4), .initramfs = "", .arguments = words.at(5)});
+    return boot->install_entry(slot,
+                               {.title = "Node", .kernel = words.at(4), .initramfs = "", .arguments = words.at(5)});
   return Error(Code::invalid, "boot_switch: no such verb");
 }
 

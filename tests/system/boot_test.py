@@ -237,7 +237,7 @@ class Carried(Scenario):
             self.assert_runs(node, version, node.restart())
             node.must(f"echo {version} >>/etc/was-here")
             arguments = node.must("cat /proc/cmdline").split()
-            self.assertIn("honeycomb.watchdog=60", arguments)
+            self.assertIn("honeycomb.node=kept", arguments)
             self.assertEqual([a for a in arguments if a.startswith("honeycomb.test=")], [f"honeycomb.test={version}"])
             # Its number has moved; its data goes with its name.
             self.assertEqual(node.must("id -u svc").strip(), "976" if version == "2.0" else "975")
