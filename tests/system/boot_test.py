@@ -21,9 +21,9 @@ class Scenario(unittest.TestCase):
         self.repository = Repository(FOLDER / "repo")
         self.addCleanup(self.repository.close)
 
-    def node(self, tries=3, uefi=False):
-        """A new node on a disk of its own, started once, with version 1.0."""
-        node = Node(FOLDER / "disk.img", uefi)
+    def node(self, tries=3, uefi=False, fresh=False):
+        """A new node on a disk of its own, started once, with version 1.0; where it need not be fresh, by others."""
+        node = Node(FOLDER / "disk.img", uefi, None if uefi or fresh else FOLDER / "asleep")
         self.addCleanup(node.close)
         node.set_up(self.repository, tries)
         return node
@@ -56,7 +56,7 @@ class Scenario(unittest.TestCase):
 
 class Upgrade(Scenario):
     def test_bios(self):
-        node = self.node()
+        node = self.node(fresh=True)
         self.assert_runs(node, "1.0")
         self.assertEqual(node.must("systemctl --failed --no-legend"), "")
         # What must never be writable, and what must.
@@ -117,6 +117,18 @@ class Failing(Scenario):
     def test_engine_crashes(self):
         self.failing_boot("1.0-crash", 1, ["trial-0", "fallback-tries-used"])
 
+    def test_peripheral_goes_back_too(self):
+        node = self.node(1)
+        node.os("deploy", "--target", "lamp", "1")
+        before = node.os("status")
+        self.deploy(node, "1.0-lamp")
+        self.assertEqual(node.must("cat /var/lib/lamp"), "2")  # devices change before the boot
+        node.restart()
+        self.assertEqual(node.starts(), ["confirmed", "trial-0", "fallback-tries-used"])
+        self.assert_fell_back(node, before, "1.0-lamp")
+        self.assertEqual(node.must("cat /var/lib/lamp"), "1")
+        self.assertEqual(node.outcomes("lamp"), [("1", "confirmed"), ("2", "rolled-back")])
+
     def unhealthy(self, version, check):
         node = self.node()
         before = node.os("status")
@@ -162,7 +174,7 @@ class PowerCut(Scenario):
             after = node.running(self.cut(node, words, chance.uniform(0, longest)))
             self.assertTrue(after[2])
             self.assertIn(after[1], ("1.0", "2.0"))
-            for t in node.os("history", "--most", "0")["transactions"]:
+            for t in node.history():
                 self.assertIn(t["outcome"], ("confirmed", "failed", "cancelled", "rolled-back"))
             node.os("verify")
             if after != before and words[0] == "deploy":

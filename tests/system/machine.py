@@ -1,7 +1,9 @@
 """A PC in QEMU, without hardware acceleration: power, disk, serial console, and a channel to the agent in the guest."""
 
 import base64
+import contextlib
 import ctypes
+import json
 import os
 import re
 import shutil
@@ -26,13 +28,22 @@ class Restarted(Exception):
 
 
 class Machine:
-    """One disk that survives, and whatever starts from it. Every power-on goes on with the same disk."""
+    """One disk that survives, and whatever starts from it. Every power-on goes on with the same disk.
 
-    def __init__(self, image, uefi=False, keep=None):
-        self.folder = Path(tempfile.mkdtemp(prefix="honeycomb-qemu-", dir=keep))
+    `asleep` is a folder that fall_asleep() filled: the first power-on goes on where that machine was.
+    """
+
+    def __init__(self, image, uefi=False, asleep=None):
+        self.folder = Path(tempfile.mkdtemp(prefix="honeycomb-qemu-"))
         self.uefi = uefi
         self.disk = self.folder / "disk.qcow2"
-        run("qemu-img", "create", "-q", "-f", "qcow2", "-b", Path(image).resolve(), "-F", "raw", self.disk)
+        self.memory = None
+        base = (Path(image).resolve(), "raw")
+        if asleep:
+            self.memory = Path(asleep).resolve() / "memory"
+            base = (self.memory.with_name("disk.qcow2"), "qcow2")
+            shutil.copy(self.memory.with_name("console"), self.folder)
+        run("qemu-img", "create", "-q", "-f", "qcow2", "-b", base[0], "-F", base[1], self.disk)
         if uefi:
             shutil.copy(OVMF / "OVMF_VARS.fd", self.folder / "vars.fd")
         self.qemu = None
@@ -51,8 +62,12 @@ class Machine:
                  "-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile=",
                  "-device", "virtio-rng-pci",
                  "-chardev", f"file,id=console,path={self.folder}/console,append=on", "-serial", "chardev:console",
+                 "-chardev", f"socket,id=monitor,path={self.folder}/monitor,server=on,wait=off",
+                 "-mon", "chardev=monitor,mode=control",
                  "-chardev", f"socket,id=agent,path={self.folder}/agent,server=on,wait=on",
                  "-device", "virtio-serial-pci", "-device", "virtserialport,chardev=agent,name=honeycomb.test"]
+        if self.memory:
+            words += ["-incoming", f"exec:cat {self.memory}"]
         if self.uefi:
             words += ["-machine", "q35",
                       "-drive", f"if=pflash,format=raw,readonly=on,file={OVMF}/OVMF_CODE.fd",
@@ -65,16 +80,19 @@ class Machine:
         with open(self.folder / "qemu.log", "ab") as log:
             self.qemu = subprocess.Popen(self.arguments(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                          preexec_fn=die_with_parent)
+        slept, self.memory = self.memory, None
         self.channel = socket.socket(socket.AF_UNIX)
         limit = time.monotonic() + 60
         while True:
             try:
                 self.channel.connect(str(self.folder / "agent"))
-                return
+                break
             except OSError as error:
                 if self.qemu.poll() is not None or time.monotonic() > limit:
                     raise AssertionError(f"QEMU does not start: {self.tail('qemu.log')}") from error
                 time.sleep(0.1)
+        if slept:
+            self.wake_up()
 
     def power_off(self):
         """Pulls the plug: nothing that QEMU has not been given by then reaches the disk."""
@@ -83,6 +101,52 @@ class Machine:
             self.qemu.wait()
             self.channel.close()
         self.qemu = None
+
+    @contextlib.contextmanager
+    def monitor(self):
+        """A function that asks QEMU itself."""
+        with socket.socket(socket.AF_UNIX) as monitor:
+            monitor.settimeout(BOOT_LIMIT)
+            monitor.connect(str(self.folder / "monitor"))
+            with monitor.makefile(encoding="utf-8") as answers:
+
+                def ask(command, **arguments):
+                    monitor.sendall(json.dumps({"execute": command, "arguments": arguments}).encode())
+                    while True:
+                        answer = json.loads(answers.readline())
+                        if "error" in answer:
+                            raise AssertionError(f"{command}: {answer['error']}")
+                        if "return" in answer:
+                            return answer["return"]
+
+                ask("qmp_capabilities")
+                yield ask
+
+    def migrated(self, ask):
+        while (status := ask("query-migrate").get("status")) != "completed":
+            if status == "failed":
+                raise AssertionError(f"memory was not carried over: {self.tail('qemu.log')}")
+            time.sleep(0.2)
+
+    def wake_up(self):
+        """A machine that fell asleep stands still when its memory is back."""
+        with self.monitor() as ask:
+            self.migrated(ask)
+            ask("cont")
+
+    def fall_asleep(self, folder):
+        """Puts the machine as it is into a new folder, and ends it."""
+        folder.mkdir()
+        with self.monitor() as ask:
+            ask("stop")
+            ask("migrate-set-parameters", **{"max-bandwidth": 1 << 33})
+            ask("migrate", uri=f"exec:cat >{folder.resolve()}/memory")
+            self.migrated(ask)
+            ask("quit")
+        self.qemu.wait()
+        self.power_off()
+        shutil.copy(self.folder / "console", folder)
+        shutil.move(self.disk, folder)
 
     def console(self):
         path = self.folder / "console"

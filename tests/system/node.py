@@ -37,14 +37,19 @@ class Repository:
 
 class Node(Machine):
     def set_up(self, repository, tries=3):
-        """The first boot, and what an operator tells a new node."""
-        self.power_on()
-        self.wait_for_boot()
-        self.settle()
+        """The first boot, where that was not before, and what an operator tells a new node."""
+        self.begin()
         self.must(f"""
             sed -i 's/^hub=.*/hub={HOST}:{repository.port}/; s/^tries=.*/tries={tries}/' /etc/honeycomb/honeycomb.conf
             hc-os remote add origin http://{HOST}:{repository.port}
         """)
+
+    def begin(self):
+        boots = self.memory is None
+        self.power_on()
+        if boots:
+            self.wait_for_boot()
+            self.settle()
 
     def must(self, script, status=0, limit=BOOT_LIMIT):
         ended, output = self.sh(script, limit)
@@ -89,12 +94,16 @@ class Node(Machine):
 
     def running(self, status=None):
         """The slot in use: its letter, its version, and whether it is confirmed."""
-        slots = (status or self.os("status"))["targets"][0]["slots"]
+        targets = (status or self.os("status"))["targets"]
+        slots = next(target for target in targets if target["target"] == "os")["slots"]
         slot = next(slot for slot in slots if slot["running"])
         return slot["slot"], slot["version"], slot["confirmed"]
 
-    def outcomes(self):
-        return [(t["to"]["version"], t["outcome"]) for t in self.os("history", "--most", "0")["transactions"]]
+    def history(self, target="os"):
+        return self.os("history", "--most", "0", "--target", target)["transactions"]
+
+    def outcomes(self, target="os"):
+        return [(t["to"]["version"], t["outcome"]) for t in self.history(target)]
 
     def last(self):
-        return self.os("history", "--most", "1")["transactions"][-1]
+        return self.history()[-1]
