@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <functional>
 
+#include "image-tools/payload_delta.h"
 #include "image-tools/payload_shipping.h"
 
 // The command line of hc-payload.
@@ -30,13 +31,15 @@ struct Request {
   PublishArgs publish;
   PromoteArgs promote;
   PruneArgs prune;
+  DeltaArgs delta;
+  BundleArgs bundle;
 };
 
 // --key, --sign-command and --sign-key.
 void add_signer_options(CLI::App& group, SignerArgs& args);
 // keygen, public-key, init, check, build, import, sign-archive.
 void add_making(CLI::App& app, Request& request);
-// sign, export, attach, show, verify, diff, publish, promote, prune.
+// sign, export, attach, show, verify, diff, publish, promote, prune, delta, bundle.
 void add_shipping(CLI::App& app, Request& request);
 
 }  // namespace hc

@@ -129,6 +129,24 @@ void add_prune(CLI::App& app, Request& request) {
   verb->callback([&request] { request.verb = [&request](const Work&) { return prune(request.prune); }; });
 }
 
+void add_delta(CLI::App& app, Request& request) {
+  CLI::App* verb =
+      app.add_subcommand("delta", "Make the way from one payload to another short; nodes find it themselves");
+  verb->add_option("REPO", request.delta.repo, "The OSTree repository that nodes fetch from")->required();
+  verb->add_option("--from", request.delta.from, "What nodes run: a ref (os/2.3.0) or a full commit id")->required();
+  verb->add_option("--to", request.delta.to, "What they are to run")->required();
+  verb->callback([&request] { request.verb = [&request](const Work& work) { return delta(request.delta, work); }; });
+}
+
+void add_bundle(CLI::App& app, Request& request) {
+  CLI::App* verb = app.add_subcommand("bundle", "Write a payload as one file, for `hc-os deploy FILE.hcb`");
+  verb->add_option("REPO", request.bundle.repo, "The OSTree repository")->required();
+  verb->add_option("WHAT", request.bundle.what, "A ref (os/2.4.0) or a full commit id")->required();
+  verb->add_option("--out", request.bundle.out, "The file to write, ending in .hcb")->required();
+  verb->add_option("--from", request.bundle.from, "Only for nodes that have this version: a much smaller file");
+  verb->callback([&request] { request.verb = [&request](const Work& work) { return bundle(request.bundle, work); }; });
+}
+
 }  // namespace
 
 void add_shipping(CLI::App& app, Request& request) {
@@ -141,6 +159,8 @@ void add_shipping(CLI::App& app, Request& request) {
   add_publish(app, request);
   add_promote(app, request);
   add_prune(app, request);
+  add_delta(app, request);
+  add_bundle(app, request);
 }
 
 }  // namespace hc

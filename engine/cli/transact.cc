@@ -4,6 +4,7 @@
 #include "engine/base/text.h"
 #include "engine/cli/reporter.h"
 #include "engine/cli/service_link.h"
+#include "engine/upgrade/delta_source.h"
 
 namespace hc {
 namespace {
@@ -84,11 +85,13 @@ int show_plan(const Session& session, const Request& request) {
 int deploy(const Session& session, const DeployOptions& options) {
   const auto target = Target::parse(options.target);
   if (!target) return fail(session, target.error());
-  const Request request{*target, options.what, who(), options.again};
+  // The service has a working directory of its own.
+  const std::string what = names_bundle(options.what) ? fs::absolute(options.what).string() : options.what;
+  const Request request{*target, what, who(), options.again};
   if (options.plan) return show_plan(session, request);
   if (const auto exit = by_service(session, {{"kind", "deploy"},
                                              {"target", options.target},
-                                             {"what", options.what},
+                                             {"what", what},
                                              {"again", options.again},
                                              {"reboot", options.reboot}}))
     return *exit;

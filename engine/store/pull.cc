@@ -13,6 +13,7 @@
 #include "engine/base/json.h"
 #include "engine/base/text.h"
 #include "engine/store/ostree.h"
+#include "engine/store/partial_mark.h"
 #include "engine/store/pull_child.h"
 #include "engine/store/repository.h"
 
@@ -201,13 +202,6 @@ std::uint64_t largest_object(const CommitObject& object) {
   return largest + kSlack;
 }
 
-Status mark_partial(OstreeRepo* repo, const Commit& commit, bool partial) {
-  GErr err;
-  if (!ostree_repo_mark_commit_partial(repo, commit.hex().c_str(), partial, err))
-    return failed(err, "marking how far commit " + commit.brief() + " is");
-  return sync_dir(fs::path("/proc/self/fd") / std::to_string(ostree_repo_get_dfd(repo)) / "state");
-}
-
 // Waits between two attempts, longer each time.
 void pause(int attempt, const StopToken& stop) {
   for (int waited = 0; waited < attempt * 1000 && !stop.requested(); waited += kTick)
@@ -215,6 +209,13 @@ void pause(int attempt, const StopToken& stop) {
 }
 
 }  // namespace
+
+Status mark_partial(OstreeRepo* repo, const Commit& commit, bool partial) {
+  GErr err;
+  if (!ostree_repo_mark_commit_partial(repo, commit.hex().c_str(), partial, err))
+    return failed(err, "marking how far commit " + commit.brief() + " is");
+  return sync_dir(fs::path("/proc/self/fd") / std::to_string(ostree_repo_get_dfd(repo)) / "state");
+}
 
 Status Repository::pull(const std::string& url, const VerifiedPayload& payload, const PullLimits& limits,
                         const ProgressFn& progress, const StopToken& stop) {

@@ -7,6 +7,7 @@
 #include "engine/base/text.h"
 #include "engine/upgrade/history.h"
 #include "engine/upgrade/parcel.h"
+#include "engine/upgrade/source_fetch.h"
 
 namespace hc {
 namespace {
@@ -100,6 +101,11 @@ Result<std::vector<Commit>> NodeSource::look_here(const Target& target, const st
 }
 
 Result<Found> NodeSource::find(const Target& target, const std::string& what, const StopToken& stop) {
+  if (names_bundle(what)) {
+    const fs::path path = fs::absolute(what).lexically_normal();
+    const Delta bundle = HC_TRY(DeltaSource(repository_, http_limits()).open_bundle(path));
+    return Found{bundle.to, std::string(kBundleScheme) + path.string(), "the bundle " + path.string()};
+  }
   for (const std::string& part : split(what, '/')) HC_TRY(Version::parse(part).in("the name of what to deploy"));
   std::vector<Found> found;
   const auto add = [&](const std::vector<Commit>& commits, const std::string& url, const std::string& where) {
@@ -133,6 +139,10 @@ Result<Found> NodeSource::find(const Target& target, const std::string& what, co
 
 Result<CommitObject> NodeSource::remote_object(const std::string& url, const Commit& commit,
                                                const StopToken& stop) const {
+  if (is_bundle(url)) {
+    const auto bundled = HC_TRY((ShortWays{repository_, http_limits(), {}}).object(url, commit, stop));
+    return *bundled;
+  }
   CommitObject object;
   object.bytes = HC_TRY(http_get(object_url(url, commit, "commit"), kMostCommitBytes, http_limits(), stop));
   const auto detached =
@@ -231,10 +241,16 @@ Result<Verdict> NodeSource::verify(const Transaction& t, const StopToken& stop) 
   const Commit commit = HC_TRY(Commit::parse(t.to.commit));
   const bool here = HC_TRY(repository_.has_commit(commit));
   CommitObject object;
-  object = here ? HC_TRY(repository_.commit_object(commit)) : HC_TRY(remote_object(t.url, commit, stop));
+  std::optional<CommitObject> by_delta;
+  if (!here)
+    by_delta =
+        HC_TRY((ShortWays{repository_, http_limits(), in_use[t.target.name()].commits}).object(t.url, commit, stop));
+  const bool a_copy = here || by_delta;
+  if (here) object = HC_TRY(repository_.commit_object(commit));
+  if (!here) object = by_delta ? *by_delta : HC_TRY(remote_object(t.url, commit, stop));
   auto verdict = judge(t.target, commit, object);
-  if (!verdict && here && !t.url.empty() && verdict.error().code() == Code::untrusted) {
-    // Signatures lie beside the commit: it may have been signed again since it came here.
+  if (!verdict && a_copy && !t.url.empty() && verdict.error().code() == Code::untrusted) {
+    // Signatures lie beside the commit: it may have been signed again since it came here, or since the delta was made.
     object = HC_TRY(remote_object(t.url, commit, stop));
     verdict = judge(t.target, commit, object);
   }
@@ -272,6 +288,9 @@ Status NodeSource::fetch(const Transaction& t, const VerifiedPayload& payload, c
   }
   const CommitObject object = HC_TRY(repository_.commit_object(payload.commit()));
   HC_TRY(room_for(object));
+  const bool complete = HC_TRY(
+      (ShortWays{repository_, http_limits(), in_use[t.target.name()].commits}).fetch(t.url, payload, progress, stop));
+  if (complete) return ok;
   PullLimits limits;
   limits.stall_ms = settings_.stall_s * 1000;
   limits.bytes_per_s = settings_.bytes_per_s();

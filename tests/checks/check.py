@@ -8,7 +8,7 @@ from pathlib import Path
 
 LAYERS = [
     {"engine/base"},
-    {"engine/payload", "engine/archive", "engine/store", "engine/net", "bootloader", "hooks"},
+    {"engine/payload", "engine/archive", "engine/store", "engine/net", "engine/delta", "bootloader", "hooks"},
     {"engine/upgrade"},
     {"engine/cli", "engine/service", "image-tools", "fleet"},
 ]
@@ -18,6 +18,7 @@ LIBRARIES = {
     r"curl/": {"engine/net"},
     r"openssl/": {"engine/payload"},
     r"archive(_entry)?\.h": {"engine/archive"},
+    r"(zstd|lzma|divsufsort)\.h": {"engine/delta"},
     r"libsoup/": {"engine/service", "fleet"},
 }
 LINES = {".cc": 400, ".h": 150}
