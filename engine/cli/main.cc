@@ -42,7 +42,10 @@ CLI::App* verb(CLI::App& app, CommandLine& line, const char* name, const char* h
 void add_changing_verbs(CLI::App& app, CommandLine& line) {
   CLI::App* deploy_verb = verb(app, line, "deploy", "Take a target to a version: fetch, verify, stage, switch",
                                [&] { return deploy(line.session, line.deploy); });
-  deploy_verb->add_option("what", line.deploy.what, "Version, commit or ref")->required();
+  deploy_verb
+      ->add_option("what", line.deploy.what,
+                   "Version, commit or ref; or the path of a bundle (.hcb) or signed archive (.tar.gz)")
+      ->required();
   deploy_verb->add_option("--target,-t", line.deploy.target, "os or a peripheral")->capture_default_str();
   deploy_verb->add_flag("--plan", line.deploy.plan, "Say what would happen; change nothing");
   deploy_verb->add_flag("--again", line.deploy.again, "Also a version that runs already or failed here before");

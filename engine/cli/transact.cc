@@ -86,7 +86,7 @@ int deploy(const Session& session, const DeployOptions& options) {
   const auto target = Target::parse(options.target);
   if (!target) return fail(session, target.error());
   // The service has a working directory of its own.
-  const std::string what = names_bundle(options.what) ? fs::absolute(options.what).string() : options.what;
+  const std::string what = names_payload_file(options.what) ? fs::absolute(options.what).string() : options.what;
   const Request request{*target, what, who(), options.again};
   if (options.plan) return show_plan(session, request);
   if (const auto exit = by_service(session, {{"kind", "deploy"},

@@ -76,7 +76,7 @@ Status check(const Api& api, const Job& job) {
     return Error(Code::invalid, quote(job.what) + " is no version, commit or ref");
   if (job.kind != JobKind::file) return ok;
   const Node node = HC_TRY(Node::open(api.sysroot()));
-  HC_TRY(PayloadFile::find(node.state / "upgrades", job.what));
+  HC_TRY(find_payload_file(node.state / "upgrades", job.what));
   return ok;
 }
 

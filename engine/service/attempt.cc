@@ -4,6 +4,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/text.h"
+#include "engine/service/payload_file.h"
 #include "engine/upgrade/inhibit.h"
 #include "engine/upgrade/steps.h"
 
@@ -96,11 +97,19 @@ Result<std::optional<Did>> in_the_way(Upgrader& upgrader, const Job& job, const 
   return std::optional(hold(Error(Code::busy, "is downloaded and waits for the maintenance window"), still));
 }
 
+Result<std::string> what_of(const Upgrader& upgrader, const Job& job) {
+  if (job.kind != JobKind::file) return job.what;
+  const fs::path path = HC_TRY(find_payload_file(upgrader.node().state / "upgrades", job.what));
+  return path.string();
+}
+
 Result<Did> begin(Upgrader& upgrader, const Job& job, const Listener& listener, const StopToken& stop) {
   const Target target = HC_TRY(Target::parse(job.target));
   switch (job.kind) {
-    case JobKind::deploy: {
-      const Request request{target, job.what, job.by, job.again};
+    case JobKind::deploy:
+    case JobKind::file: {
+      const std::string what = HC_TRY(what_of(upgrader, job));
+      const Request request{target, what, job.by, job.again};
       if (std::optional<Did> waits = HC_TRY(in_the_way(upgrader, job, request, listener, stop)))
         return std::move(*waits);
       return transaction(upgrader.deploy(request, listener, stop));
@@ -118,8 +127,6 @@ Result<Did> begin(Upgrader& upgrader, const Job& job, const Listener& listener, 
     }
     case JobKind::health:
       return health(upgrader, listener, stop);
-    case JobKind::file:
-      break;
   }
   return Error(Code::internal, "this engine cannot carry out jobs of the kind " + std::string(name(job.kind)));
 }

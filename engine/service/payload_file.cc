@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include "engine/base/text.h"
+#include "engine/upgrade/source.h"
 
 namespace hc {
 namespace {
@@ -24,22 +25,20 @@ bool is_file(const fs::path& path) {
 
 }  // namespace
 
-Result<PayloadFile> PayloadFile::find(const fs::path& upgrades, const std::string& name) {
+Result<fs::path> find_payload_file(const fs::path& upgrades, const std::string& name) {
   HC_TRY(plain_name(name));
   const fs::path path = upgrades / name;
   if (!is_file(path))
     return Error(Code::invalid, "there is no file " + quote(name) + " in " + upgrades.string())
         .with_hint("put it there first");
-  if (!name.ends_with(".tar.gz"))
-    return Error(Code::invalid, quote(name) + " is no payload that this node knows: its name does not end in .tar.gz");
-  const std::string import =
-      "`hc-payload import " + name + " --sequence N --key KEY --repo REPO` signs it; then `hc-os deploy` its version";
-  if (!is_file(path.string() + ".sig"))
+  if (!names_payload_file(name))
+    return Error(Code::invalid,
+                 quote(name) + " is no payload that this node knows: its name does not end in .hcb or .tar.gz");
+  if (path.extension() != ".hcb" && !is_file(path.string() + ".sig"))
     return Error(Code::untrusted, quote(name) + " is not signed: there is no " + quote(name + ".sig") + " beside it")
-        .with_hint("where the key is, " + import);
-  return Error(Code::invalid,
-               "this engine cannot take the archive " + quote(name) + " from the upgrades directory itself")
-      .with_hint("where the key is, " + import);
+        .with_hint("where the key is, `hc-payload sign-archive " + name +
+                   " --sequence N --key KEY` makes it; put both into " + upgrades.string());
+  return path;
 }
 
 }  // namespace hc

@@ -6,15 +6,10 @@
 
 namespace hc {
 
-// A payload that lies in the node's upgrades directory, as in the first Honeycomb: one name, no path.
-struct PayloadFile {
-  enum class Form { archive };  // the original .tar.gz, with a detached signature beside it
-  fs::path path;
-  Form form = Form::archive;
-
-  // Fails with Code::invalid where `name` is no plain name, where there is no such file or where its form is not known;
-  // with Code::untrusted where the signature is missing, and says how to sign.
-  static Result<PayloadFile> find(const fs::path& upgrades, const std::string& name);
-};
+// The path of a payload that lies in the node's upgrades directory, as in the first Honeycomb: `name` is one name, no
+// path, of a bundle (.hcb) or of an archive (.tar.gz) with its signature beside it. Fails with Code::invalid where it is
+// no such name or there is no such file, with Code::untrusted where the signature is missing, and says how to sign. Looks
+// into no file.
+Result<fs::path> find_payload_file(const fs::path& upgrades, const std::string& name);
 
 }  // namespace hc

@@ -114,8 +114,6 @@ Result<std::string> read_start(int fd, const std::string& path, std::uint64_t si
 
 }  // namespace
 
-bool names_bundle(std::string_view what) { return what.ends_with(".hcb"); }
-
 CommitBytes DeltaSource::commits() const {
   return [this](const Commit& commit) -> Result<std::string> {
     const bool here = HC_TRY(repository_.is_complete(commit));

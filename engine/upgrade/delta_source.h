@@ -15,7 +15,6 @@ namespace hc {
 
 // What stands for a bundle in the place of a URL: "bundle:" and an absolute path.
 inline constexpr std::string_view kBundleScheme = "bundle:";
-bool names_bundle(std::string_view what);  // a path that ends in .hcb
 
 struct Delta {
   Commit to;

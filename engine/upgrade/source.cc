@@ -63,6 +63,18 @@ HttpLimits NodeSource::http_limits() const {
   return limits;
 }
 
+ShortWays NodeSource::ways(const Target& target) const {
+  const auto use = in_use.find(target.name());
+  return {repository_, http_limits(), node_.state / "unpack",
+          use == in_use.end() ? std::set<std::string>() : use->second.commits};
+}
+
+Result<Target> NodeSource::target_of(const Target& asked, const std::string& what, const StopToken& stop) {
+  if (!asked.is_os() || !names_payload_file(what)) return asked;
+  const Found found = HC_TRY(find(asked, what, stop));
+  return found.target.value_or(asked);
+}
+
 // Where one remote has `what`: the commits it stands for there (a name may be a version of the target and a ref of its
 // own).
 Result<std::vector<Commit>> NodeSource::look_on(const Remote& remote, const Target& target, const std::string& what,
@@ -101,17 +113,13 @@ Result<std::vector<Commit>> NodeSource::look_here(const Target& target, const st
 }
 
 Result<Found> NodeSource::find(const Target& target, const std::string& what, const StopToken& stop) {
-  if (names_bundle(what)) {
-    const fs::path path = fs::absolute(what).lexically_normal();
-    const Delta bundle = HC_TRY(DeltaSource(repository_, http_limits()).open_bundle(path));
-    return Found{bundle.to, std::string(kBundleScheme) + path.string(), "the bundle " + path.string()};
-  }
+  if (names_payload_file(what)) return ways(target).find_file(what);
   for (const std::string& part : split(what, '/')) HC_TRY(Version::parse(part).in("the name of what to deploy"));
   std::vector<Found> found;
   const auto add = [&](const std::vector<Commit>& commits, const std::string& url, const std::string& where) {
     for (const Commit& commit : commits) {
       if (std::none_of(found.begin(), found.end(), [&](const Found& f) { return f.commit == commit; }))
-        found.push_back({commit, url, where});
+        found.push_back({commit, url, where, std::nullopt});
     }
   };
   add(HC_TRY(look_here(target, what)), "", "this node's history");
@@ -139,9 +147,9 @@ Result<Found> NodeSource::find(const Target& target, const std::string& what, co
 
 Result<CommitObject> NodeSource::remote_object(const std::string& url, const Commit& commit,
                                                const StopToken& stop) const {
-  if (is_bundle(url)) {
-    const auto bundled = HC_TRY((ShortWays{repository_, http_limits(), {}}).object(url, commit, stop));
-    return *bundled;
+  if (is_payload_file(url)) {
+    std::optional<CommitObject> in_file = HC_TRY(ways(Target::os()).object(url, commit, stop));
+    return std::move(*in_file);
   }
   CommitObject object;
   object.bytes = HC_TRY(http_get(object_url(url, commit, "commit"), kMostCommitBytes, http_limits(), stop));
@@ -242,9 +250,7 @@ Result<Verdict> NodeSource::verify(const Transaction& t, const StopToken& stop) 
   const bool here = HC_TRY(repository_.has_commit(commit));
   CommitObject object;
   std::optional<CommitObject> by_delta;
-  if (!here)
-    by_delta =
-        HC_TRY((ShortWays{repository_, http_limits(), in_use[t.target.name()].commits}).object(t.url, commit, stop));
+  if (!here) by_delta = HC_TRY(ways(t.target).object(t.url, commit, stop));
   const bool a_copy = here || by_delta;
   if (here) object = HC_TRY(repository_.commit_object(commit));
   if (!here) object = by_delta ? *by_delta : HC_TRY(remote_object(t.url, commit, stop));
@@ -288,8 +294,7 @@ Status NodeSource::fetch(const Transaction& t, const VerifiedPayload& payload, c
   }
   const CommitObject object = HC_TRY(repository_.commit_object(payload.commit()));
   HC_TRY(room_for(object));
-  const bool complete = HC_TRY(
-      (ShortWays{repository_, http_limits(), in_use[t.target.name()].commits}).fetch(t.url, payload, progress, stop));
+  const bool complete = HC_TRY(ways(t.target).fetch(t.url, payload, progress, stop));
   if (complete) return ok;
   PullLimits limits;
   limits.stall_ms = settings_.stall_s * 1000;

@@ -158,7 +158,9 @@ Result<Found> Upgrader::find(const Target& target, const std::string& what, cons
   return parts_->source->find(target, what, stop);
 }
 
-Result<Plan> Upgrader::plan(const Request& request, const StopToken& stop) {
+Result<Plan> Upgrader::plan(const Request& asked, const StopToken& stop) {
+  Request request = asked;
+  request.target = HC_TRY(parts_->source->target_of(asked.target, asked.what, stop));
   Found found = HC_TRY(parts_->source->find(request.target, request.what, stop));
   const CommitObject object = HC_TRY(parts_->source->object(found, stop));
   Verdict verdict = HC_TRY(parts_->source->judge(request.target, found.commit, object));
@@ -174,9 +176,11 @@ Result<Plan> Upgrader::plan(const Request& request, const StopToken& stop) {
               to,      replaced.version,   download,         request.target.is_os()};
 }
 
-Result<Report> Upgrader::deploy(const Request& request, const Listener& listener, const StopToken& stop) {
+Result<Report> Upgrader::deploy(const Request& asked, const Listener& listener, const StopToken& stop) {
   const FileLock held = HC_TRY(lock(*parts_));
   HC_TRY(end_unfinished(*parts_, listener, stop));
+  Request request = asked;
+  request.target = HC_TRY(parts_->source->target_of(asked.target, asked.what, stop));
   HC_TRY(Inhibitors(parts_->node.state).check());
   if (request.target.is_os()) {
     HC_TRY(parts_->boot->check());
