@@ -46,9 +46,13 @@ function(hc_program name)
   install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT ${ARG_COMPONENT})
 endfunction()
 
-# hc_descriptions(NAME SECTION): the manual page and the completions of a program that has add_descriptions(), made by the
-# program itself.
+# hc_descriptions(NAME SECTION [COMPONENT tools]): the manual page and the completions of a program that has
+# add_descriptions(), made by the program itself.
 function(hc_descriptions name section)
+  cmake_parse_arguments(ARG "" "COMPONENT" "" ${ARGN})
+  if(NOT ARG_COMPONENT)
+    set(ARG_COMPONENT node)
+  endif()
   set(out ${CMAKE_CURRENT_BINARY_DIR}/${name}-descriptions)
   file(MAKE_DIRECTORY ${out})
   add_custom_command(
@@ -59,8 +63,9 @@ function(hc_descriptions name section)
     COMMAND ${name} --completion fish >${out}/fish
     DEPENDS ${name})
   add_custom_target(${name}-descriptions ALL DEPENDS ${out}/bash)
-  install(FILES ${out}/${name}.${section} DESTINATION share/man/man${section})
-  install(FILES ${out}/bash DESTINATION share/bash-completion/completions RENAME ${name})
-  install(FILES ${out}/zsh DESTINATION share/zsh/vendor-completions RENAME _${name})
-  install(FILES ${out}/fish DESTINATION share/fish/vendor_completions.d RENAME ${name}.fish)
+  install(FILES ${out}/${name}.${section} DESTINATION share/man/man${section} COMPONENT ${ARG_COMPONENT})
+  install(FILES ${out}/bash DESTINATION share/bash-completion/completions RENAME ${name} COMPONENT ${ARG_COMPONENT})
+  install(FILES ${out}/zsh DESTINATION share/zsh/vendor-completions RENAME _${name} COMPONENT ${ARG_COMPONENT})
+  install(FILES ${out}/fish DESTINATION share/fish/vendor_completions.d RENAME ${name}.fish
+          COMPONENT ${ARG_COMPONENT})
 endfunction()

@@ -1,5 +1,6 @@
 #include <CLI/CLI.hpp>
 
+#include "engine/base/describe.h"
 #include "engine/base/terminal.h"
 #include "image-tools/payload_commands.h"
 
@@ -40,6 +41,7 @@ int main_with(int argc, char** argv) {
   app.add_flag("--quiet", request.quiet, "No progress");
   add_making(app, request);
   add_shipping(app, request);
+  add_descriptions(app, "1");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {  // CLI11's only way to say so

@@ -48,5 +48,17 @@ TEST_F(Descriptions, ZshAndFishReadTheirs) {
   EXPECT_THAT(run({"fish", "-c", "source ./fish; complete -C 'hc-os dep'"}).output, HasSubstr("deploy"));
 }
 
+TEST_F(Descriptions, HcPayloadHasThemToo) {
+  const std::string manual = hc({"--man"}).output;
+  for (const char* text : {".SS build", ".SS publish", ".SS bundle", "\\-\\-sequence"})
+    EXPECT_THAT(manual, HasSubstr(text));
+  put("hc-payload.1", manual);
+  const CommandResult set = run({"groff", "-man", "-Tutf8", "-ww", "hc-payload.1"});
+  EXPECT_EQ(set.status, 0);
+  EXPECT_EQ(set.errors, "");
+  put("fish", hc({"--completion", "fish"}).output);
+  EXPECT_THAT(run({"fish", "-c", "source ./fish; complete -C 'hc-payload pub'"}).output, HasSubstr("publish"));
+}
+
 }  // namespace
 }  // namespace hc
