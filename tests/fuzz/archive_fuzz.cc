@@ -8,8 +8,8 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "engine/base/file.h"
 #include "engine/archive/archive.h"
+#include "engine/base/file.h"
 
 namespace {
 
