@@ -221,7 +221,8 @@ TEST_F(PullTest, ServerThatFallsSilentHalfWayIsResumed) {
   server_.set_mischief([&](const std::string& path, FileServer::Answer& answer) {
     answer.silent = path.find(late) != std::string::npos;
   });
-  ASSERT_FALSE(pull(server_.url(), {500}));
+  // Long enough for the others to arrive on a busy machine.
+  ASSERT_FALSE(pull(server_.url(), {5'000}));
   server_.set_mischief(nullptr);
   const std::size_t asked = server_.requests().size();
   must(pull(server_.url()));
