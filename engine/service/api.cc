@@ -112,10 +112,10 @@ Answer json_answer(const Json& json, int status) { return {status, "application/
 
 Answer problem(const Error& error, int status) {
   Answer answer = json_answer({{"type", "about:blank"},
-                               {"title", error.text()},
+                               {"title", printable(error.text())},
                                {"status", status},
                                {"code", name(error.code())},
-                               {"detail", error.hint()}},
+                               {"detail", printable(error.hint())}},
                               status);
   answer.type = "application/problem+json";
   if (status == 503 || status == 429) answer.headers["Retry-After"] = "5";
@@ -138,7 +138,7 @@ Answer Api::answer(Ask ask) const {
     return good;
   }
   if (allowed.empty()) return problem(Error(Code::invalid, "there is nothing at " + quote(ask.path)), 404);
-  Answer answer = problem(Error(Code::invalid, ask.path + " does not take " + quote(ask.method)), 405);
+  Answer answer = problem(Error(Code::invalid, printable(ask.path) + " does not take " + quote(ask.method)), 405);
   answer.headers["Allow"] = allowed;
   return answer;
 }

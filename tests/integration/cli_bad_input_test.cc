@@ -223,7 +223,7 @@ TEST_F(BadInput, SignatureIsCheckedBeforeAnyContentIsFetched) {
   init_with_remote(server.url(""));
   refused("2.0", 4, HasSubstr("trust"));
   for (const HttpServer::Request& request : server.requests())
-    EXPECT_THAT(request.path, AnyOf(HasSubstr("/refs/heads/"), HasSubstr(".commit")));
+    EXPECT_THAT(request.path, AnyOf(HasSubstr("/refs/heads/"), HasSubstr(".commit"), HasSubstr(".hch")));
 }
 
 TEST_F(BadInput, FullDisk) {
