@@ -254,7 +254,7 @@ Status Unpacker::copy_data(const std::string& path, std::uint64_t size, int out)
     if (status != ARCHIVE_OK) return broken(path);
     if (offset < 0 || static_cast<std::uint64_t>(offset) != done || length > size - done)
       return refuse(path, "holds other data than its header says");
-    HC_TRY(write_all(out, {static_cast<const char*>(block), length}));
+    HC_TRY(write_content(out, {static_cast<const char*>(block), length}));
     done += length;
   }
   if (done != size) return refuse(path, "holds less data than its header says: the archive was cut off");
@@ -299,7 +299,7 @@ Status Unpacker::make_hard_link(archive_entry* entry, const std::string& path) {
   for (ssize_t got = 1; got > 0;) {
     got = ::read(in.get(), buffer.data(), buffer.size());
     if (got < 0) return failed("reading", *source);
-    HC_TRY(write_all(out.get(), {buffer.data(), static_cast<std::size_t>(got)}));
+    HC_TRY(write_content(out.get(), {buffer.data(), static_cast<std::size_t>(got)}));
   }
   const std::array<timespec, 2> times = {info.st_mtim, info.st_mtim};
   if (::fchmod(out.get(), info.st_mode & 07777) != 0 || ::futimens(out.get(), times.data()) != 0)

@@ -96,7 +96,7 @@ Status gunzip_member(Input& input, int out, std::uint64_t limit, std::uint64_t& 
     input.take(taken);
     total += made;
     HC_TRY(check_growth(input.offset(), total, limit));
-    HC_TRY(write_all(out, {output.data(), made}));
+    HC_TRY(write_content(out, {output.data(), made}));
     if (step == Step::finished) return ok;
     if (step == Step::damaged)
       return archive_error(input.offset(),

@@ -14,6 +14,6 @@ Error archive_error(std::uint64_t offset, const std::string& what);
 // The same where the archive ends before it should.
 Error archive_cut(std::uint64_t offset, const std::string& what = "ends too early: it was cut off");
 
-Status write_all(int out, std::string_view bytes);
+Status write_content(int out, std::string_view bytes);
 
 }  // namespace hc

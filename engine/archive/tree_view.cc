@@ -80,8 +80,7 @@ struct Mirror {
   }
 };
 
-Status link_file(const fs::path& from, const struct stat& info, const fs::path& to) {
-  if (::linkat(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), 0) == 0) return ok;
+Status copy_as_it_is(const fs::path& from, const struct stat& info, const fs::path& to) {
   if (S_ISLNK(info.st_mode)) {
     HC_TRY(copy_link(from, to));
     if (::geteuid() == 0 && ::lchown(to.c_str(), info.st_uid, info.st_gid) != 0)
@@ -92,15 +91,14 @@ Status link_file(const fs::path& from, const struct stat& info, const fs::path& 
   return copy_attributes(from, info, to);
 }
 
+Status link_file(const fs::path& from, const struct stat& info, const fs::path& to) {
+  if (::linkat(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), 0) == 0) return ok;
+  return copy_as_it_is(from, info, to);
+}
+
 Status copy_with_other_times(const fs::path& from, const struct stat& info, const fs::path& to) {
-  if (S_ISLNK(info.st_mode)) {
-    HC_TRY(copy_link(from, to));
-    if (::geteuid() == 0 && ::lchown(to.c_str(), info.st_uid, info.st_gid) != 0)
-      return failed("setting the owner of", to);
-    return ok;
-  }
-  HC_TRY(copy_content(from, to));
-  HC_TRY(copy_attributes(from, info, to));
+  HC_TRY(copy_as_it_is(from, info, to));
+  if (S_ISLNK(info.st_mode)) return ok;
   constexpr time_t kOther = 1'000'000'007;
   const std::array<timespec, 2> times{timespec{kOther, 0}, timespec{kOther, 0}};
   if (::utimensat(AT_FDCWD, to.c_str(), times.data(), 0) != 0) return failed("setting the time of", to);

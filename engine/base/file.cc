@@ -23,16 +23,6 @@ Error failed(const char* what, const fs::path& path) {
   return Error::from_errno(errno, std::string(what) + " " + path.string());
 }
 
-Status write_all(int fd, std::string_view content) {
-  while (!content.empty()) {
-    const ssize_t written = ::write(fd, content.data(), content.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return Error::from_errno(errno, "writing");
-    content.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return ok;
-}
-
 fs::path directory_of(const fs::path& path) { return path.has_parent_path() ? path.parent_path() : fs::path("."); }
 
 fs::path part_name(const fs::path& path) {
@@ -51,7 +41,7 @@ Status rename_durably(const fs::path& from, const fs::path& to) {
 Status write_part(const fs::path& part, std::string_view content, unsigned mode) {
   const UniqueFd fd(::open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode));
   if (!fd) return failed("creating", part);
-  HC_TRY(write_all(fd.get(), content).in(part.string()));
+  HC_TRY(write_all(fd.get(), content, "writing").in(part.string()));
   if (::fchmod(fd.get(), mode) != 0) return failed("setting the mode of", part);
   if (::fsync(fd.get()) != 0) return failed("syncing", part);
   return ok;
@@ -68,6 +58,16 @@ void clear_immutable(const fs::path& path) {
 }
 
 }  // namespace
+
+Status write_all(int fd, std::string_view content, std::string_view what) {
+  while (!content.empty()) {
+    const ssize_t written = ::write(fd, content.data(), content.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return Error::from_errno(errno, what);
+    content.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return ok;
+}
 
 UniqueFd::~UniqueFd() {
   if (fd_ >= 0) ::close(fd_);

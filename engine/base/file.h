@@ -42,6 +42,9 @@ class UniqueFd {
 Result<std::optional<std::string>> read_file_if_exists(const fs::path& path, std::uint64_t limit = 64 << 20);
 Result<std::string> read_file(const fs::path& path, std::uint64_t limit = 64 << 20);
 
+// Writes all of `content`, however many calls that takes. `what` is what failed then: "writing PATH".
+Status write_all(int fd, std::string_view content, std::string_view what);
+
 // After Ok the new content is on disk under `path`; after an error or a power cut the old content is untouched. (Part
 // file, fsync, rename, fsync of the directory.) REQUIRES: the directory exists.
 Status write_atomically(const fs::path& path, std::string_view content, unsigned mode = 0644);
