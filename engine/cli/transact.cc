@@ -4,7 +4,6 @@
 #include "engine/base/text.h"
 #include "engine/cli/reporter.h"
 #include "engine/cli/service_link.h"
-#include "engine/upgrade/delta_source.h"
 
 namespace hc {
 namespace {

@@ -138,7 +138,7 @@ Answer Api::answer(Ask ask) const {
     return good;
   }
   if (allowed.empty()) return problem(Error(Code::invalid, "there is nothing at " + quote(ask.path)), 404);
-  Answer answer = problem(Error(Code::invalid, printable(ask.path) + " does not take " + quote(ask.method)), 405);
+  Answer answer = problem(Error(Code::invalid, ask.path + " does not take " + quote(ask.method)), 405);
   answer.headers["Allow"] = allowed;
   return answer;
 }

@@ -26,10 +26,11 @@ struct Settings {
   std::int64_t connect_s = 30;                 // [network] connect_s
   std::int64_t stall_s = 60;                   // [network] stall_s: nothing arrives for this long
   unsigned attempts = 3;                       // [network] attempts
-  std::uint64_t limit_kbit = 0;  // [network] limit_kbit: downloads take no more of the link, per s; 0: all
+  std::uint64_t limit_kbit = 0;                // [network] limit_kbit: downloads take no more of the link; 0: all
+  Windows install_windows;                     // [maintenance] install: when queued upgrades may begin
+  Windows download_windows;                    // [maintenance] download: when their content may be fetched
+
   std::uint64_t bytes_per_s() const { return limit_kbit * 1000 / 8; }
-  Windows install_windows;   // [maintenance] install: when queued upgrades may begin
-  Windows download_windows;  // [maintenance] download: when their content may be fetched
 
   // The defaults where the file does not exist. Unknown groups and keys, wrong types and numbers out of range are
   // errors that name file, group and key.

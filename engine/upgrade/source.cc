@@ -69,12 +69,6 @@ ShortWays NodeSource::ways(const Target& target) const {
           use == in_use.end() ? std::set<std::string>() : use->second.commits};
 }
 
-Result<Target> NodeSource::target_of(const Target& asked, const std::string& what, const StopToken& stop) {
-  if (!asked.is_os() || !names_payload_file(what)) return asked;
-  const Found found = HC_TRY(find(asked, what, stop));
-  return found.target.value_or(asked);
-}
-
 // Where one remote has `what`: the commits it stands for there (a name may be a version of the target and a ref of its
 // own).
 Result<std::vector<Commit>> NodeSource::look_on(const Remote& remote, const Target& target, const std::string& what,
@@ -113,13 +107,17 @@ Result<std::vector<Commit>> NodeSource::look_here(const Target& target, const st
 }
 
 Result<Found> NodeSource::find(const Target& target, const std::string& what, const StopToken& stop) {
-  if (names_payload_file(what)) return ways(target).find_file(what);
+  if (names_payload_file(what)) {
+    Found file = HC_TRY(ways(target).find_file(what));
+    if (!target.is_os()) file.target = target;
+    return file;
+  }
   for (const std::string& part : split(what, '/')) HC_TRY(Version::parse(part).in("the name of what to deploy"));
   std::vector<Found> found;
   const auto add = [&](const std::vector<Commit>& commits, const std::string& url, const std::string& where) {
     for (const Commit& commit : commits) {
       if (std::none_of(found.begin(), found.end(), [&](const Found& f) { return f.commit == commit; }))
-        found.push_back({commit, url, where, std::nullopt});
+        found.push_back({commit, url, where, target});
     }
   };
   add(HC_TRY(look_here(target, what)), "", "this node's history");

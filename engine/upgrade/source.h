@@ -19,9 +19,9 @@ struct ShortWays;
 // What a name stands for.
 struct Found {
   Commit commit;
-  std::string url;               // of the remote that has it; empty: the node's repository has all of it
-  std::string where;             // for people: "the history", "remote origin"
-  std::optional<Target> target;  // of a payload file: what it says that it is for
+  std::string url;    // of the remote that has it; empty: the node's repository has all of it
+  std::string where;  // for people: "the history", "remote origin"
+  Target target;      // as asked for; but the OS is what nobody asks for, so a payload file says then what it is for
 };
 
 // Whether `what` is the path of a payload in a file: FILE.hcb, or FILE.tar.gz with FILE.tar.gz.sig beside it.
@@ -43,10 +43,6 @@ class NodeSource final : public PayloadSource {
   // remote. Fails with Code::invalid where nothing or more than one commit matches (naming them), Code::unavailable
   // where a remote did not answer and nobody else knows the name.
   Result<Found> find(const Target& target, const std::string& what, const StopToken& stop);
-
-  // A payload file says itself what it is for; a name is for what was asked, which is the OS where nobody says
-  // otherwise.
-  Result<Target> target_of(const Target& asked, const std::string& what, const StopToken& stop);
 
   // The newest time that has surely passed: when the newest confirmed version was built, seconds since 1970.
   Result<std::int64_t> known_good_time() const;

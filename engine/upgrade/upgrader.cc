@@ -159,9 +159,9 @@ Result<Found> Upgrader::find(const Target& target, const std::string& what, cons
 }
 
 Result<Plan> Upgrader::plan(const Request& asked, const StopToken& stop) {
+  Found found = HC_TRY(parts_->source->find(asked.target, asked.what, stop));
   Request request = asked;
-  request.target = HC_TRY(parts_->source->target_of(asked.target, asked.what, stop));
-  Found found = HC_TRY(parts_->source->find(request.target, request.what, stop));
+  request.target = found.target;
   const CommitObject object = HC_TRY(parts_->source->object(found, stop));
   Verdict verdict = HC_TRY(parts_->source->judge(request.target, found.commit, object));
   const std::optional<Slot> current = HC_TRY(parts_->in_use(request.target));
@@ -180,14 +180,18 @@ Result<Report> Upgrader::deploy(const Request& asked, const Listener& listener, 
   const FileLock held = HC_TRY(lock(*parts_));
   HC_TRY(end_unfinished(*parts_, listener, stop));
   Request request = asked;
-  request.target = HC_TRY(parts_->source->target_of(asked.target, asked.what, stop));
+  std::optional<Found> in_file;
+  if (names_payload_file(asked.what)) {
+    in_file = HC_TRY(parts_->source->find(asked.target, asked.what, stop));
+    request.target = in_file->target;
+  }
   HC_TRY(Inhibitors(parts_->node.state).check());
   if (request.target.is_os()) {
     HC_TRY(parts_->boot->check());
     HC_TRY(runs_confirmed(*parts_));
   }
   HC_TRY(record_first_version(*parts_, request.target));
-  const Found found = HC_TRY(parts_->source->find(request.target, request.what, stop));
+  const Found found = in_file ? std::move(*in_file) : HC_TRY(parts_->source->find(request.target, request.what, stop));
   const std::vector<Transaction> past = HC_TRY(History(parts_->records).all());
   HC_TRY(may_try(past, request, found.commit));
 
