@@ -1,15 +1,15 @@
 """A node in a folder (hc-sandbox) for tests of peripherals, and what has to be installed on it for their hooks."""
 
 import atexit
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
-from programs import ROOT, InFolder, remove, run, unittest
+from programs import ROOT, InFolder, in_mount_namespace, remove, run, unittest
 
 __all__ = ["OnNode", "in_namespace", "unittest"]
 
@@ -19,15 +19,7 @@ LIBRARY = Path("/usr/lib/honeycomb")
 def in_namespace():
     """Takes the program directories from the command line, and starts this test again in a mount namespace where
     hooks find the library and hc-insight where a package puts them. Nothing is installed on the machine for it."""
-    if os.geteuid() != 0:
-        print("skipped: only root can mount")
-        sys.exit(77)
-    if os.environ.get("HC_TEST_NAMESPACE") is None:
-        os.environ["HC_TEST_NAMESPACE"] = "1"
-        os.execvp("unshare", ["unshare", "--mount", "--propagation", "private", sys.executable, "-B", *sys.argv])
-    directories = [word for word in sys.argv[1:] if os.path.isdir(word)]
-    sys.argv[1:] = [word for word in sys.argv[1:] if not os.path.isdir(word)]
-    os.environ["PATH"] = ":".join([*directories, os.environ["PATH"]])
+    in_mount_namespace()
     installed = tempfile.mkdtemp(prefix="honeycomb-installed-")
     atexit.register(shutil.rmtree, installed)
     for folder in ("lib", "bin"):
@@ -87,9 +79,10 @@ class OnNode(InFolder):
     def history(self):
         return self.os("history")["transactions"]
 
+    @contextlib.contextmanager
     def start_os(self, *words):
-        """In the background, with a process group of its own; a context manager that waits for its end."""
-        return subprocess.Popen(
+        """In the background, with a process group of its own; waits for its end, and ends it where the test fails."""
+        process = subprocess.Popen(
             ["hc-os", "--sysroot", "node", "--quiet", *words],
             cwd=self.dir,
             stdin=subprocess.DEVNULL,
@@ -97,15 +90,26 @@ class OnNode(InFolder):
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
+        try:
+            yield process
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            process.wait()
 
     def cut_power(self, process):
         """Everything that the process and its hooks are made of is gone at once, with no chance to say a word."""
         pids = [process.pid, *descendants(process.pid)]
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)  # so that nobody sees another one go
-        for pid in {*pids, *descendants(process.pid)}:
-            os.kill(pid, signal.SIGKILL)
+        send(signal.SIGSTOP, pids)  # so that nobody sees another one go
+        send(signal.SIGKILL, {*pids, *descendants(process.pid)})
         process.wait()
+
+
+def send(number, pids):
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+            os.kill(pid, number)
 
 
 def descendants(pid):

@@ -4,11 +4,30 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import unittest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def take_directories():
+    """Takes the program directories from the command line: what is in them is found by name from then on."""
+    directories = [word for word in sys.argv[1:] if os.path.isdir(word)]
+    sys.argv[1:] = [word for word in sys.argv[1:] if not os.path.isdir(word)]
+    os.environ["PATH"] = ":".join([*directories, os.environ["PATH"]])
+
+
+def in_mount_namespace():
+    """The same, in a test that is started again where its mounts are its own."""
+    if os.geteuid() != 0:
+        print("skipped: only root can mount")
+        sys.exit(77)
+    if os.environ.get("HC_TEST_NAMESPACE") is None:
+        os.environ["HC_TEST_NAMESPACE"] = "1"
+        os.execvp("unshare", ["unshare", "--mount", "--propagation", "private", sys.executable, "-B", *sys.argv])
+    take_directories()
 
 
 class Done:
