@@ -1,20 +1,14 @@
 #include "image-tools/provenance.h"
 
-#include "engine/base/handle.h"
 #include "engine/base/json.h"
 #include "engine/base/text.h"
-#include "engine/payload/archive_signature.h"
+#include "engine/payload/base64.h"
 
 namespace hc {
 namespace {
 
 constexpr const char* kPayloadType = "application/vnd.in-toto+json";
 constexpr std::size_t kLimit = 1 << 20;
-
-std::string encode_base64(std::string_view bytes) {
-  const GText text(g_base64_encode(reinterpret_cast<const guchar*>(bytes.data()), bytes.size()));
-  return text.get();
-}
 
 // What a DSSE signature is over.
 std::string pre_authentication(const std::string& payload) {

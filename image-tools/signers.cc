@@ -7,7 +7,7 @@
 
 #include "engine/base/process.h"
 #include "engine/base/text.h"
-#include "engine/payload/archive_signature.h"
+#include "engine/payload/base64.h"
 #include "engine/payload/signature.h"
 #include "image-tools/scratch.h"
 

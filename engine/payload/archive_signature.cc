@@ -1,8 +1,8 @@
 #include "engine/payload/archive_signature.h"
 
-#include "engine/base/handle.h"
 #include "engine/base/json.h"
 #include "engine/base/text.h"
+#include "engine/payload/base64.h"
 #include "engine/payload/signature.h"
 #include "engine/payload/variant.h"
 
@@ -12,11 +12,6 @@ namespace {
 constexpr unsigned kFormat = 1;
 // A commit object in base64, and room for the rest.
 constexpr std::size_t kFileLimit = kVariantLimit / 3 * 4 + (64 << 10);
-
-std::string encode_base64(std::string_view bytes) {
-  const GText text(g_base64_encode(reinterpret_cast<const guchar*>(bytes.data()), bytes.size()));
-  return text.get();
-}
 
 Result<std::string> bytes_in(const Json& value, const char* key) {
   if (!value.is_string()) return Error(Code::invalid, "`" + std::string(key) + "` must hold base64 as a string");
@@ -37,16 +32,6 @@ Status check_keys(const Json& json) {
 }
 
 }  // namespace
-
-Result<std::string> decode_base64(std::string_view text) {
-  const std::string encoded(text);
-  gsize size = 0;
-  const Handle<guchar, g_free> decoded(g_base64_decode(encoded.c_str(), &size));
-  std::string bytes(reinterpret_cast<const char*>(decoded.get()), size);
-  // g_base64_decode() passes over what is not base64.
-  if (bytes.empty() || encode_base64(bytes) != encoded) return Error(Code::invalid, "this is no base64");
-  return bytes;
-}
 
 Result<ArchiveSignature> parse_archive_signature(std::string_view text) {
   const Json json = HC_TRY(parse_json(text, kFileLimit));

@@ -22,7 +22,4 @@ Result<ArchiveSignature> parse_archive_signature(std::string_view text);
 // Its counterpart. Fails where `detached` is malformed or holds no signature.
 Result<std::string> archive_signature_text(const ArchiveSignature& signature);
 
-// The bytes that `text` is the base64 of; Code::invalid for everything that g_base64_encode() would not write.
-Result<std::string> decode_base64(std::string_view text);
-
 }  // namespace hc

@@ -11,6 +11,7 @@
 
 #include "engine/base/handle.h"
 #include "engine/base/text.h"
+#include "engine/payload/base64.h"
 #include "engine/payload/signature.h"
 
 namespace hc {
@@ -50,15 +51,12 @@ Status write_new_file(const fs::path& path, std::string_view content, unsigned m
   return sync_dir(path.has_parent_path() ? path.parent_path() : fs::path("."));
 }
 
-// g_base64_decode() passes over what is not base64; here it is an error.
 Result<std::string> decode_public(std::string_view text) {
-  const std::string encoded(trimmed(text));
-  gsize size = 0;
-  const Handle<guchar, g_free> decoded(g_base64_decode(encoded.c_str(), &size));
-  const GText again(g_base64_encode(decoded.get(), size));
-  if (size != kPublicKeySize || encoded != again.get())
-    return Error(Code::invalid, quote(encoded) + " is no Ed25519 public key: the base64 of 32 bytes is wanted");
-  return std::string(reinterpret_cast<const char*>(decoded.get()), size);
+  const std::string_view encoded = trimmed(text);
+  auto raw = decode_base64(encoded);
+  if (!raw || raw->size() != kPublicKeySize)
+    return Error(Code::invalid, quote(std::string(encoded)) + " is no Ed25519 public key: the base64 of 32 bytes is wanted");
+  return raw;
 }
 
 Status check_names(GKeyFile* file) {
@@ -174,8 +172,7 @@ Result<PublicKey> PublicKey::from_pem(std::string_view text) {
 }
 
 std::string PublicKey::to_text() const {
-  const GText encoded(g_base64_encode(raw_bytes(raw), raw.size()));
-  std::string text = "[key]\npublic=" + std::string(encoded.get()) + "\ntargets=";
+  std::string text = "[key]\npublic=" + encode_base64(raw) + "\ntargets=";
   for (const std::string& target : targets) text += target + ";";
   return text + "\n";
 }

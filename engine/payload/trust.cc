@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/base/text.h"
+#include "engine/payload/base64.h"
 #include "engine/payload/keys.h"
 #include "engine/payload/signature.h"
 
@@ -36,8 +37,7 @@ void add_once(std::vector<std::string>& names, const std::string& name) {
 std::string name_of(const Keyring& keyring, const std::string& raw) {
   for (const TrustedKey& key : keyring.keys)
     if (key.raw == raw) return key.name;
-  const GText encoded(g_base64_encode(reinterpret_cast<const guchar*>(raw.data()), raw.size()));
-  return encoded.get();
+  return encode_base64(raw);
 }
 
 bool signed_by(const std::string& raw, std::string_view commit_bytes, const std::vector<std::string>& signatures) {
