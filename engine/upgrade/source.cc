@@ -20,6 +20,9 @@ std::string kept_ref(const Target& target, const std::string& commit) {
   return std::string(kKept) + target.name() + "/" + commit;
 }
 
+// Where archives are unpacked.
+fs::path unpack_dir(const Node& node) { return node.state / "unpack"; }
+
 // "Not there" is an answer, not a failure.
 Result<std::optional<std::string>> get_if_there(const std::string& url, std::uint64_t limit, const HttpLimits& limits,
                                                 const StopToken& stop) {
@@ -65,7 +68,7 @@ HttpLimits NodeSource::http_limits() const {
 
 ShortWays NodeSource::ways(const Target& target) const {
   const auto use = in_use.find(target.name());
-  return {repository_, http_limits(), node_.state / "unpack",
+  return {repository_, http_limits(), unpack_dir(node_),
           use == in_use.end() ? std::set<std::string>() : use->second.commits};
 }
 
@@ -312,6 +315,8 @@ Status NodeSource::keep(const Transaction& t) {
 }
 
 Status NodeSource::drop(const Transaction& t) {
+  // Where the power went while an archive was unpacked.
+  HC_TRY(remove_tree(unpack_dir(node_)));
   // A staged tree shares its files with the repository: what was damaged in it is damaged there, and would be found
   // damaged by every further try.
   if (t.failure && t.failure->step == "check") {

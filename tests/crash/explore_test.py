@@ -16,7 +16,7 @@ import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
-from programs import ROOT, remove, run  # noqa: E402
+from programs import ROOT, in_mount_namespace, remove, run  # noqa: E402
 
 FULL = os.environ.get("HC_FULL") == "1"
 MEGABYTES = {"ext4": 40, "xfs": 300, "btrfs": 128}
@@ -117,14 +117,27 @@ class Lab(unittest.TestCase):
         yield mounted
         must("umount", mounted)
 
-    def camera(self, version, sequence):
+    def camera_tree(self, version):
         root = self.dir / f"camera-{version}"
         put(root / "metadata.json", json.dumps({"peripheral_name": "ptz-camera", "config_version": version,
                                                 "retry_state_check": 0, "retry_install": 0, "retry_verify": 0}))
         put(root / "hc_state_check.sh", "#!/bin/sh\nexit 0\n", 0o755)
         put(root / "hc_install_upgrade.sh", f"#!/bin/sh\necho {version} >\"$HC_STATE_DIR/pan\"\n", 0o755)
         put(root / "hc_verify_upgrade.sh", "#!/bin/sh\ntest -s \"$HC_STATE_DIR/pan\"\n", 0o755)
-        command = ["hc-payload", "build", root, "--sequence", sequence, "--key", "release.key", "--repo", "repo", "--json"]
+        return root
+
+    def camera(self, version, sequence):
+        return self.release("build", self.camera_tree(version), sequence)
+
+    def camera_archive(self, version, sequence):
+        """Of the original form, with the file beside it that signs it."""
+        archive = self.dir / f"camera-{version}.tar.gz"
+        must("sh", "-ec", f"md5sum * >md5sum.chk; tar -czf {archive} *", cwd=self.camera_tree(version))
+        must("hc-payload", "sign-archive", archive, "--sequence", sequence, "--key", "release.key", cwd=self.dir)
+        return archive, self.release("import", archive, sequence)
+
+    def release(self, verb, content, sequence):
+        command = ["hc-payload", verb, content, "--sequence", sequence, "--key", "release.key", "--repo", "repo", "--json"]
         commit = json.loads(must(*command, cwd=self.dir).output)["commit"]
         self.trees[commit] = str(self.dir / f"checkout-{commit}")
         must("ostree", "--repo=repo", "checkout", "-U", commit, self.trees[commit], cwd=self.dir)
@@ -209,6 +222,25 @@ class Honeycomb(Lab):
                              goals={"deployed": cameras["2.0"]}, **sizes(150, 1500))
         self.none_lost(found)
 
+    def test_payload_files(self):
+        """A version that comes as a signed archive, then one that comes as a bundle."""
+        image = self.node_disk()
+        first = self.camera("1.0", 1)
+        archive, second = self.camera_archive("2.0", 2)
+        third = self.camera("3.0", 3)
+        bundle = self.dir / "camera-3.0.hcb"
+        must("hc-payload", "bundle", "repo", "ptz-camera/3.0", "--out", bundle, cwd=self.dir)
+        with self.mounted(image) as node:
+            must("hc-os", "--sysroot", node, "--quiet", "deploy", "-t", "ptz-camera", "1.0")
+            must("hc-os", "--sysroot", node, "remote", "remove", "origin")
+        self.assertEqual(len({first, second, third}), 3)
+        unpacked = self.explore(image, [(self.os(f"deploy {archive}"), "archive")], goals={"archive": second},
+                                **sizes(150, 1000))
+        self.none_lost(unpacked)
+        taken = self.explore(unpacked["after"], [(self.os(f"deploy {bundle}"), "bundle")], goals={"bundle": third},
+                             **sizes(100, 1000))
+        self.none_lost(taken)
+
     def test_other_journal_mode(self):
         """ext4 that writes data without regard to its journal."""
         image = self.node_disk(options="data=writeback")
@@ -255,13 +287,5 @@ class CanFail(Lab):
 
 
 if __name__ == "__main__":
-    if os.geteuid() != 0:
-        print("skipped: only root can mount")
-        sys.exit(77)
-    if os.environ.get("HC_TEST_NAMESPACE") is None:
-        os.environ["HC_TEST_NAMESPACE"] = "1"
-        os.execvp("unshare", ["unshare", "--mount", "--propagation", "private", sys.executable, "-B", *sys.argv])
-    directories = [word for word in sys.argv[1:] if os.path.isdir(word)]
-    sys.argv[1:] = [word for word in sys.argv[1:] if not os.path.isdir(word)]
-    os.environ["PATH"] = ":".join([*directories, os.environ["PATH"]])
+    in_mount_namespace()
     unittest.main()

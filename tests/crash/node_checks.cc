@@ -238,6 +238,7 @@ std::vector<std::string> leftovers(const Picture& disk) {
   }
   for (const auto& [path, seen] : disk)
     if (path.starts_with("boot/honeycomb/") && path.ends_with(".part")) faults.push_back(path + " is left over");
+  if (disk.contains(std::string(kState) + "/unpack")) faults.emplace_back("an unpacked archive is left over");
   if (disk.contains(std::string(kState) + "/transaction.json")) faults.emplace_back("the journal is left over");
   return faults;
 }
