@@ -14,7 +14,8 @@ Nothing is written for a signature that does not match. The refs TARGET/VERSION 
 one that does.)";
 
 constexpr const char* kPublishFooter = R"(
-Each payload is verified before anything is written; its content is there before its refs, and the summary comes last.
+Each payload is verified before anything is written; its content and the deltas to it are there before its refs, and the
+summary comes last.
 Interrupted anywhere, the repository serves what it served before, and the call may be repeated.)";
 
 void add_sign(CLI::App& app, Request& request) {
@@ -101,6 +102,8 @@ void add_publish(CLI::App& app, Request& request) {
       ->expected(1)
       ->take_all();
   verb->add_option("--branch", args.branch, "The ref TARGET/BRANCH follows (default: stable)");
+  verb->add_option("--deltas", args.deltas, "Make the way short from so many versions before it (default: none)")
+      ->check(CLI::Range(1, 100));
   verb->callback(
       [&request] { request.verb = [&request](const Work& work) { return publish(request.publish, work); }; });
 }

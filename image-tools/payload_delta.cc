@@ -38,14 +38,8 @@ class NewFile {
   }
 
   Status write(std::string_view bytes) {
-    while (!bytes.empty()) {
-      const ssize_t done = ::write(fd_.get(), bytes.data(), bytes.size());
-      if (done < 0 && errno == EINTR) continue;
-      if (done < 0) return Error::from_errno(errno, "writing " + part_.string());
-      bytes.remove_prefix(static_cast<std::size_t>(done));
-      size_ += static_cast<std::uint64_t>(done);
-    }
-    return ok;
+    size_ += bytes.size();
+    return write_all(fd_.get(), bytes, "writing " + part_.string());
   }
   Status append(const NewFile& other) {
     std::string piece(1 << 20, '\0');
@@ -217,10 +211,17 @@ Report report_of(const Way& way, const fs::path& file, std::uint64_t bytes, std:
 
 }  // namespace
 
+fs::path delta_folder(const fs::path& repo, const Commit& to) { return repo / "honeycomb/deltas" / to.hex(); }
+
+bool has_delta(const fs::path& repo, const Commit& from, const Commit& to) {
+  std::error_code error;
+  return fs::exists(delta_folder(repo, to) / (from.hex() + ".hch"), error);
+}
+
 Result<Report> delta(const DeltaArgs& args, const Work& work) {
   const Repository repository = HC_TRY(Repository::open(args.repo));
   const Way way = HC_TRY(hc::way(repository, args.from, args.to));
-  const fs::path folder = args.repo / "honeycomb/deltas" / way.to.hex();
+  const fs::path folder = delta_folder(args.repo, way.to);
   HC_TRY(make_dirs(folder));
   const fs::path name = folder / way.from->hex();
   NewFile data = HC_TRY(NewFile::create(name.string() + ".hcd"));

@@ -12,6 +12,11 @@ struct DeltaArgs {
 // Writes into the repository what a node that has `from` needs to make `to`. Nodes find it by themselves.
 Result<Report> delta(const DeltaArgs& args, const Work& work);
 
+// Where a repository keeps all deltas to one commit.
+fs::path delta_folder(const fs::path& repo, const Commit& to);
+// Whether there is one already.
+bool has_delta(const fs::path& repo, const Commit& from, const Commit& to);
+
 struct BundleArgs {
   fs::path repo;
   std::string what;  // a ref or a commit

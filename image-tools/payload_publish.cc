@@ -4,6 +4,7 @@
 
 #include "engine/base/text.h"
 #include "engine/payload/signature.h"
+#include "image-tools/payload_delta.h"
 #include "image-tools/payload_shipping.h"
 #include "image-tools/provenance.h"
 #include "image-tools/release.h"
@@ -88,6 +89,27 @@ Result<Inventory> inventory_of(const Repository& repository) {
   return inventory;
 }
 
+// From the versions just before each release. REQUIRES: all of them are complete in the repository.
+Status make_deltas(const Repository& to, const PublishArgs& args, const std::vector<Release>& releases,
+                   const Work& work) {
+  if (args.deltas == 0) return ok;
+  Inventory inventory = HC_TRY(inventory_of(to));
+  for (const Release& release : releases) {
+    const Manifest& manifest = release.verdict.manifest;
+    const Commit& commit = release.verdict.payload.commit();
+    std::vector<Kept>& versions = inventory.versions[manifest.target.name()];
+    std::uint64_t made = 0;
+    for (const Kept& before : versions) {
+      if (before.manifest.sequence >= manifest.sequence || made == args.deltas) continue;
+      ++made;
+      if (has_delta(args.to, before.commit, commit)) continue;
+      HC_TRY(delta({args.to, before.commit.hex(), commit.hex()}, work).in("the delta from " + before.ref));
+    }
+    versions.insert(versions.begin(), {version_ref(manifest), commit, manifest});
+  }
+  return ok;
+}
+
 std::vector<Kept> surplus(const Inventory& inventory, const PruneArgs& args) {
   constexpr std::int64_t kDay = 86'400;
   const std::int64_t since = std::time(nullptr) - static_cast<std::int64_t>(args.younger_than) * kDay;
@@ -115,6 +137,7 @@ Result<Report> publish(const PublishArgs& args, const Work& work) {
     HC_TRY(check_same(to, manifest, release.verdict.payload.commit()));
   }
   for (Release& release : releases) HC_TRY(bring(to, args, release, work));
+  HC_TRY(make_deltas(to, args, releases, work));
 
   Report report;
   report.json["published"] = Json::array();
@@ -180,7 +203,9 @@ Result<Report> prune(const PruneArgs& args) {
   const std::uint64_t freed = HC_TRY(repository.prune());
   for (const Kept& release : gone) {
     std::error_code error;
-    fs::remove(provenance_path(args.repo, release.commit), error);  // means nothing without its commit
+    // These mean nothing without their commit.
+    fs::remove(provenance_path(args.repo, release.commit), error);
+    fs::remove_all(delta_folder(args.repo, release.commit), error);
   }
   report.json["freed_bytes"] = freed;
   report.text += human_bytes(freed) + " freed\n";

@@ -58,9 +58,11 @@ struct PublishArgs {
   fs::path to;                    // an archive repository; made where there is none
   std::vector<std::string> keys;  // public keys, one of which must have signed each payload
   std::string branch = "stable";
+  std::uint64_t deltas = 0;  // made from so many versions before each, of those that `to` has
 };
 // Brings signed payloads into a repository that nodes fetch from. Everything is verified before anything is written,
-// and all content is there before the first ref; a reader sees the old or the new version at any time. May be repeated.
+// and all content and deltas are there before the first ref; a reader sees the old or the new version at any time. May
+// be repeated.
 Result<Report> publish(const PublishArgs& args, const Work& work);
 
 struct PromoteArgs {
@@ -79,7 +81,8 @@ struct PruneArgs {
   std::uint64_t younger_than = 0;  // and all that were built in the last so many days
   bool plan = false;               // only say what would go
 };
-// Removes old versions: never one that a branch stands at, nor the newest of a target.
+// Removes old versions and the deltas to them: never one that a branch stands at, nor the newest of a target. Deltas
+// from them stay, as nodes may still run them.
 Result<Report> prune(const PruneArgs& args);
 
 }  // namespace hc

@@ -31,10 +31,18 @@ std::string listed(const std::vector<std::string>& names) {
   return text;
 }
 
+// Who may sign a statement: as who may sign a payload.
+std::vector<NamedPublicKey> keys_of(const Keyring& keyring) {
+  std::vector<NamedPublicKey> keys;
+  for (const TrustedKey& key : keyring.keys)
+    if (!keyring.revoked.contains(key.raw)) keys.push_back({key.name, {key.raw, key.targets}});
+  return keys;
+}
+
 Status verify_provenance(const VerifyArgs& args, const std::vector<NamedPublicKey>& keys, const Commit& commit,
                          Report& report) {
   const std::optional<std::string> text = HC_TRY(read_file_if_exists(provenance_path(args.repo, commit)));
-  if (!text || keys.empty()) return ok;
+  if (!text) return ok;
   const std::vector<std::string> names = HC_TRY(check_provenance(*text, commit, keys).in("the provenance"));
   report.json["provenance_signed_by"] = names;
   report.text += "provenance  signed by " + listed(names) + "\n";
@@ -50,8 +58,9 @@ Result<Verdict> verify_release(const CommitObject& object, const std::vector<Nam
 }
 
 Result<Report> verify(const VerifyArgs& args, const Work& work) {
-  const std::vector<NamedPublicKey> keys = HC_TRY(load_public_keys(args.keys));
-  Keyring keyring = args.keyring.empty() ? keyring_of(keys) : HC_TRY(Keyring::load({args.keyring}));
+  Keyring keyring =
+      args.keyring.empty() ? keyring_of(HC_TRY(load_public_keys(args.keys))) : HC_TRY(Keyring::load({args.keyring}));
+  const std::vector<NamedPublicKey> keys = keys_of(keyring);
   const Repository repository = HC_TRY(Repository::open(args.repo));
   const Commit commit = HC_TRY(resolve(repository, args.what));
   const CommitObject object = HC_TRY(repository.commit_object(commit));

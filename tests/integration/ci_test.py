@@ -68,6 +68,19 @@ class Pipeline(OnNode):
         self.assertIn("with other content", refused.errors)
         self.assertEqual(self.refs(), before)
 
+        # The next one comes with the way from the first, which the node takes.
+        settings = self.dir / "src/sensor/metadata.json"
+        settings.write_text(settings.read_text().replace("1.0.0", "1.1.0"))
+        with open(self.dir / "src/sensor/settings.conf", "a") as file:
+            file.write("interval=5\n")
+        self.commit("v1.1.0")
+        self.assertEqual(self.release("src/sensor"), "sensor/1.1.0")
+        deltas = list((self.dir / "www/honeycomb/deltas" / self.refs()["sensor/1.1.0"].strip()).iterdir())
+        self.assertEqual(sorted(file.suffix for file in deltas), [".hcd", ".hch"])
+        for file in (self.dir / "www/objects").rglob("*.filez"):  # no other way is left
+            file.rename(file.with_suffix(".away"))
+        self.trial("sensor/1.1.0")
+
     def setUp(self):
         super().setUp()
         self.run_in("cp", "-a", self.first / "os", ".")

@@ -8,6 +8,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
 import make_archive  # noqa: E402
-from programs import ROOT, InFolder, run, unittest  # noqa: E402
+from programs import ROOT, InFolder, run, take_directories, unittest  # noqa: E402
 
 TIME = 1700000000
 PEM_PREFIX = bytes.fromhex("302a300506032b6570032100")  # what goes before the 32 bytes of an Ed25519 key
@@ -225,6 +226,9 @@ class Verify(Release):
         done = self.json_of(*verify, "--key", "release.pub")
         self.assertEqual(done["signers"], ["release"])
         self.assertEqual(done["provenance_signed_by"], ["release"])
+        (self.dir / "trust/trust.d").mkdir(parents=True)
+        self.run_in("cp", "release.pub", "trust/trust.d/ours.pub")
+        self.assertEqual(self.json_of(*verify, "--keyring", "trust")["provenance_signed_by"], ["ours"])
         self.run_in("hc-payload", "keygen", "other")
         self.assertIn("by a key that this node trusts", self.refusal(*verify, "--key", "other.pub", status=4))
         both = ["--key", "release.pub", "--key", "other.pub", "--threshold", 2]
@@ -291,6 +295,22 @@ class Publish(Release):
         # Published once more, it keeps the second signature.
         self.run_in(*publish.format("camera/1.1.0").split())
         self.run_in(*verify.split())
+
+    def test_deltas_are_there_with_the_version(self):
+        commits = [self.build(self.camera(version=f"1.{n}.0", zoom=n), n + 1)["commit"] for n in range(4)]
+        publish = "hc-payload publish repo {} --to www --key release.pub --deltas 2".split(" {} ")
+        for words in ("camera/1.0.0", "camera/1.1.0 camera/1.2.0", "camera/1.3.0"):
+            self.run_in(*publish[0].split(), *words.split(), *publish[1].split())
+        deltas = self.dir / "www/honeycomb/deltas"
+        made = {folder.name: {file.stem for file in folder.iterdir()} for folder in deltas.iterdir()}
+        self.assertEqual(made, {commits[1]: {commits[0]}, commits[2]: set(commits[0:2]), commits[3]: set(commits[1:3])})
+        before = (deltas / commits[3] / f"{commits[2]}.hcd").stat().st_mtime_ns
+        self.run_in(*publish[0].split(), "camera/1.3.0", *publish[1].split())
+        self.assertEqual((deltas / commits[3] / f"{commits[2]}.hcd").stat().st_mtime_ns, before, "made once")
+        # A node may still run what is pruned: the way from there stays.
+        self.run_in(*"hc-payload prune www --keep 1".split())
+        self.assertEqual([folder.name for folder in deltas.iterdir()], [commits[3]])
+        self.assertEqual(len(list((deltas / commits[3]).iterdir())), 4)
 
     def test_nothing_lands_that_is_not_signed_or_not_new(self):
         self.build(self.camera(), 2)
@@ -432,6 +452,16 @@ class Materials(Release):
         self.assertEqual(purl, "pkg:deb/debian/bash@5.2-2%2Bb1?arch=amd64")
         ids = [package["SPDXID"] for package in sbom["packages"]]
         self.assertEqual(len(ids), len(set(ids)))
+        # What SPDX 2.3 wants of every document (chapters 6 and 7).
+        self.assertEqual((sbom["SPDXID"], sbom["name"]), ("SPDXRef-DOCUMENT", "os-2.0.0"))
+        self.assertRegex(sbom["documentNamespace"], r"^(https?|urn):[^#\s]+$")
+        self.assertTrue(all(re.match(r"(Tool|Organization|Person): ", who) for who in sbom["creationInfo"]["creators"]))
+        for package in sbom["packages"]:
+            self.assertRegex(package["SPDXID"], r"^SPDXRef-[A-Za-z0-9.-]+$")
+            self.assertIs(package["filesAnalyzed"], False, "else a verification code is wanted")
+            self.assertTrue(package["downloadLocation"])
+        for relation in sbom["relationships"]:
+            self.assertLessEqual({relation["spdxElementId"], relation["relatedSpdxElement"]}, {*ids, sbom["SPDXID"]})
         contained = {r["relatedSpdxElement"] for r in sbom["relationships"] if r["relationshipType"] == "CONTAINS"}
         self.assertEqual(contained, {packages[name]["SPDXID"] for name in ("bash", "libc6")})
         self.assertFalse((self.dir / "os/usr/share/honeycomb").exists(), "the tree itself is not changed")
@@ -482,7 +512,5 @@ class Upstream(Release):
 
 
 if __name__ == "__main__":
-    directories = [word for word in sys.argv[1:] if os.path.isdir(word)]
-    sys.argv[1:] = [word for word in sys.argv[1:] if not os.path.isdir(word)]
-    os.environ["PATH"] = ":".join([*directories, os.environ["PATH"]])
+    take_directories()
     unittest.main(verbosity=2)
