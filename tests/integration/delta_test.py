@@ -12,11 +12,8 @@ import threading
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
-for directory in [word for word in sys.argv[1:] if os.path.isdir(word)]:
-    sys.argv.remove(directory)
-    os.environ["PATH"] = directory + ":" + os.environ["PATH"]
-
 from node import OnNode, unittest  # noqa: E402
+from programs import take_directories  # noqa: E402
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -218,6 +215,23 @@ class Deltas(OnNode):
         write(good[:8] + b"\x09" + good[9:])
         self.refused("bad.hcb", "does not know")
 
+    @unittest.skipIf(os.geteuid() != 0, "only root can mount")
+    def test_bundle_on_a_stick_that_is_pulled(self):
+        """A real file system whose device ends in the middle of the file, as the kernel sees it."""
+        size = self.bundle()["bytes"]
+        (self.dir / "stick").mkdir()
+        (self.dir / "two.hcb").rename(self.dir / "stick/two.hcb")
+        device_size = size // 1024 + 1000
+        self.run_in("mkfs.ext4", "-q", "-O", "^has_journal", "-d", "stick", "stick.img", f"{device_size}k")
+        device = self.run_in("losetup", "--direct-io=on", "--read-only", "--find", "--show", "stick.img").output.strip()
+        self.addCleanup(self.run_in, "losetup", "--detach", device)
+        self.run_in("mount", "-o", "ro", device, "stick")
+        self.addCleanup(self.run_in, "umount", "--lazy", "stick")
+        os.truncate(self.dir / "stick.img", device_size * 1024 * 3 // 4)
+        with open(self.dir / "stick/two.hcb", "rb") as file:
+            self.assertEqual(file.read(8), b"HCDELTA\n", "what was read before can be read")
+        self.refused("stick/two.hcb", "reading", status=8)
+
     def test_bundle_for_another_node(self):
         self.commit = self.build("3.0", "--compatible", "other-model")
         self.json_of("hc-payload", "bundle", "repo", "os/3.0", "--out", "three.hcb")
@@ -238,4 +252,5 @@ class Deltas(OnNode):
 
 
 if __name__ == "__main__":
+    take_directories()
     unittest.main()
