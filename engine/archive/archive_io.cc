@@ -12,6 +12,8 @@ Error archive_cut(std::uint64_t offset, const std::string& what) {
   return archive_error(offset, what).with_hint("fetch or copy it again");
 }
 
-Status write_content(int out, std::string_view bytes) { return write_all(out, bytes, "writing what the archive holds"); }
+Status write_content(int out, std::string_view bytes) {
+  return write_all(out, bytes, "writing what the archive holds");
+}
 
 }  // namespace hc

@@ -55,7 +55,8 @@ Result<std::string> decode_public(std::string_view text) {
   const std::string_view encoded = trimmed(text);
   auto raw = decode_base64(encoded);
   if (!raw || raw->size() != kPublicKeySize)
-    return Error(Code::invalid, quote(std::string(encoded)) + " is no Ed25519 public key: the base64 of 32 bytes is wanted");
+    return Error(Code::invalid,
+                 quote(std::string(encoded)) + " is no Ed25519 public key: the base64 of 32 bytes is wanted");
   return raw;
 }
 

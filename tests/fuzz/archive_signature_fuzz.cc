@@ -1,10 +1,10 @@
 // LIBS hc_payload
-#include "engine/payload/archive_signature.h"
-
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
+
+#include "engine/payload/archive_signature.h"
 
 // A .sig from a stick: total, and what was understood is written and read back the same.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
