@@ -21,6 +21,15 @@ Result<FileAttributes> attributes_in(WireReader& in) {
   return attributes;
 }
 
+Result<PackedPart> packed_part_in(WireReader& in) {
+  PackedPart part;
+  part.level = HC_TRY(in.byte());
+  part.at = HC_TRY(in.number());
+  part.packed = HC_TRY(in.number());
+  part.unpacked = HC_TRY(in.number());
+  return part;
+}
+
 }  // namespace
 
 struct DeltaApply::Cursor {
@@ -32,6 +41,7 @@ struct DeltaApply::Cursor {
 Status DeltaApply::begin() {
   open_ = false;
   base_.reset();
+  repacker_.reset();
   pending_.clear();
   // Of a delta from nothing every file may have been here before.
   std::size_t wanted = head_.from ? head_.blocks.size() : 0;
@@ -82,6 +92,8 @@ Status DeltaApply::apply_block() {
       HC_TRY(unpack(Codec::zstd, packed.substr(0, block.orders_packed), block.orders_size, dictionary_));
   const std::string content =
       HC_TRY(unpack(block.content_codec, packed.substr(block.orders_packed), block.content_size));
+  // The memory is wanted for packed parts.
+  std::string().swap(pending_);
   WireReader reader(orders);
   const std::uint64_t diff_size = HC_TRY(reader.number());
   if (diff_size > content.size()) return contradicts();
@@ -105,8 +117,11 @@ Status DeltaApply::carry_out(Cursor& at) {
       return put_link(at);
     case Order::file:
       return begin_file(at);
+    case Order::packed:
+      return begin_packed(at);
     case Order::base:
-      return take_base(at);
+    case Order::unpacked_base:
+      return take_base(at, order);
     case Order::diff:
       return take_diff(at);
     case Order::data:
@@ -118,15 +133,15 @@ Status DeltaApply::carry_out(Cursor& at) {
 }
 
 Status DeltaApply::pass_over(Cursor& at, Order order) {
-  if (order == Order::base) {
-    HC_TRY(at.orders.checksum());
-    return ok;
-  }
+  if (order == Order::base || order == Order::unpacked_base) HC_TRY(at.orders.checksum());
+  if (order == Order::packed || order == Order::unpacked_base) HC_TRY(packed_part_in(at.orders));
+  if (order != Order::diff && order != Order::data && order != Order::copy)
+    return order <= Order::unpacked_base ? Status(ok) : Status(contradicts());
   if (order != Order::data) HC_TRY(at.orders.signed_number());
   const std::uint64_t length = HC_TRY(at.orders.number());
   if (order == Order::diff) HC_TRY(at.diff.raw(length));
   if (order == Order::data) HC_TRY(at.extra.raw(length));
-  return order <= Order::copy ? Status(ok) : Status(contradicts());
+  return ok;
 }
 
 Status DeltaApply::put_metadata(Cursor& at) {
@@ -148,16 +163,34 @@ Status DeltaApply::begin_file(Cursor& at) {
   const std::string checksum = HC_TRY(at.orders.checksum());
   const FileAttributes attributes = HC_TRY(attributes_in(at.orders));
   left_ = HC_TRY(at.orders.number());
+  file_left_ = left_;
   unwanted_ = HC_TRY(store_.has_file(checksum));
   base_.reset();
+  repacker_.reset();
   if (!unwanted_) HC_TRY(store_.begin_file(checksum, attributes, left_));
   open_ = true;
-  return write("");
+  HC_TRY(write(""));
+  untouched_ = true;
+  return ok;
 }
 
-Status DeltaApply::take_base(Cursor& at) {
+Status DeltaApply::begin_packed(Cursor& at) {
+  const PackedPart part = HC_TRY(packed_part_in(at.orders));
+  HC_TRY(part.check(left_));
+  if (!untouched_ || repacker_) return contradicts();
+  left_ = part.unpacked_size(left_);
+  repacker_ = std::make_unique<Repacker>(part, [this](std::string_view piece) { return put(piece); });
+  return ok;
+}
+
+Status DeltaApply::take_base(Cursor& at, Order order) {
   const std::string checksum = HC_TRY(at.orders.checksum());
-  base_ = HC_TRY(store_.base(checksum));
+  std::unique_ptr<BaseFile> base = HC_TRY(store_.base(checksum));
+  if (order == Order::unpacked_base) {
+    const PackedPart part = HC_TRY(packed_part_in(at.orders));
+    base = HC_TRY(unpacked_view(std::move(base), part));
+  }
+  base_ = std::move(base);
   base_at_ = 0;
   return ok;
 }
@@ -212,12 +245,20 @@ Status DeltaApply::take_copy(Cursor& at) {
 }
 
 Status DeltaApply::write(std::string_view piece) {
-  if (!unwanted_ && !piece.empty()) HC_TRY(store_.write(piece));
+  if (!unwanted_ && !piece.empty()) HC_TRY(repacker_ ? repacker_->write(piece) : put(piece));
+  untouched_ = untouched_ && piece.empty();
   left_ -= piece.size();
   if (left_ > 0) return ok;
   open_ = false;
   base_.reset();
+  repacker_.reset();
   return unwanted_ ? Status(ok) : store_.end_file();
+}
+
+Status DeltaApply::put(std::string_view piece) {
+  if (piece.size() > file_left_) return contradicts();
+  file_left_ -= piece.size();
+  return store_.write(piece);
 }
 
 }  // namespace hc

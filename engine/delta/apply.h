@@ -7,6 +7,7 @@
 #include "engine/base/object_store.h"
 #include "engine/delta/head.h"
 #include "engine/delta/order.h"
+#include "engine/delta/packed_part.h"
 
 namespace hc {
 
@@ -41,12 +42,14 @@ class DeltaApply {
   Status put_metadata(Cursor& at);
   Status put_link(Cursor& at);
   Status begin_file(Cursor& at);
-  Status take_base(Cursor& at);
+  Status begin_packed(Cursor& at);
+  Status take_base(Cursor& at, Order order);
   Status take_diff(Cursor& at);
   Status take_data(Cursor& at);
   Status take_copy(Cursor& at);
   Status seek(Cursor& at, std::uint64_t& length);
   Status write(std::string_view piece);
+  Status put(std::string_view piece);
 
   const DeltaHead& head_;
   const std::string dictionary_;
@@ -56,10 +59,13 @@ class DeltaApply {
   std::uint64_t block_start_ = 0;
   std::string pending_;  // what has come of the block
 
-  bool midway_ = false;     // the first block may begin with the end of a file that is here
-  bool open_ = false;       // a file is being written
-  bool unwanted_ = false;   // it is here already
-  std::uint64_t left_ = 0;  // bytes of it still to come
+  bool midway_ = false;          // the first block may begin with the end of a file that is here
+  bool open_ = false;            // a file is being written
+  bool unwanted_ = false;        // it is here already
+  std::uint64_t left_ = 0;       // bytes of it still to come, as if it were unpacked
+  std::uint64_t file_left_ = 0;  // the same, as it is
+  std::unique_ptr<Repacker> repacker_;
+  bool untouched_ = false;  // nothing of it has come yet
   std::unique_ptr<BaseFile> base_;
   std::uint64_t base_at_ = 0;
 };

@@ -41,20 +41,49 @@ Result<std::size_t> cost(const FilePlan& plan) {
   return packed.size() + 6 * plan.stretches.size();
 }
 
-}  // namespace
-
-Result<FilePlan> plan_file(std::string content, std::string base, std::string old) {
-  FilePlan plan{std::move(content), std::move(base), std::move(old), {}};
+// Says how to make the content, and what that costs.
+Result<std::size_t> find_stretches(FilePlan& plan) {
+  const std::string without = HC_TRY(pack_fast(plan.content));
   constexpr std::size_t kMostSorted = std::size_t{1} << 30;
   if (!plan.old.empty() && !plan.content.empty() && plan.old.size() < kMostSorted) {
     plan.stretches = HC_TRY(difference(plan.old, plan.content));
     const std::size_t with = HC_TRY(cost(plan));
-    const std::string without = HC_TRY(pack_fast(plan.content));
-    if (with < without.size()) return plan;
+    if (with < without.size()) return with;
   }
   plan.base.clear();
+  plan.old_packed.reset();
   plan.stretches.clear();
   if (!plan.content.empty()) plan.stretches.push_back({0, 0, plan.content.size()});
+  return without.size();
+}
+
+void put_packed_part(WireWriter& out, const PackedPart& part) {
+  out.byte(part.level);
+  out.number(part.at);
+  out.number(part.packed);
+  out.number(part.unpacked);
+}
+
+}  // namespace
+
+Result<FilePlan> plan_file(std::string content, std::string base, std::string old) {
+  FilePlan plan;
+  plan.size = content.size();
+  plan.packed = find_packed_part(content);
+  plan.base = std::move(base);
+  if (plan.packed) {
+    const std::string as_it_is = HC_TRY(pack_fast(content));
+    FilePlan within = plan;
+    within.content = HC_TRY(unpacked(content, *plan.packed));
+    within.old_packed = find_packed_part(old);
+    within.old = within.old_packed ? HC_TRY(unpacked(old, *within.old_packed)) : old;
+    const std::size_t unpacked_cost = HC_TRY(find_stretches(within));
+    if (unpacked_cost < as_it_is.size()) return within;
+    plan.packed.reset();
+  }
+  plan.content = std::move(content);
+  plan.old = std::move(old);
+  HC_TRY(find_stretches(plan));
   return plan;
 }
 
@@ -89,10 +118,15 @@ Status DeltaMaker::file(const std::string& checksum, const FileAttributes& attri
   out.byte(static_cast<std::uint8_t>(Order::file));
   out.checksum(checksum);
   put_attributes(out, attributes);
-  out.number(plan.content.size());
+  out.number(plan.size);
+  if (plan.packed) {
+    out.byte(static_cast<std::uint8_t>(Order::packed));
+    put_packed_part(out, *plan.packed);
+  }
   if (!plan.base.empty()) {
-    out.byte(static_cast<std::uint8_t>(Order::base));
+    out.byte(static_cast<std::uint8_t>(plan.old_packed ? Order::unpacked_base : Order::base));
     out.checksum(plan.base);
+    if (plan.old_packed) put_packed_part(out, *plan.old_packed);
   }
   orders_ += out.bytes();
   base_at_ = 0;

@@ -10,19 +10,23 @@
 #include "engine/delta/difference.h"
 #include "engine/delta/head.h"
 #include "engine/delta/order.h"
+#include "engine/delta/packed_part.h"
 
 // Making deltas; nodes do not link this.
 namespace hc {
 
 // How one regular file is written down.
 struct FilePlan {
-  std::string content;
-  std::string base;  // checksum of the old file; empty: from nothing
-  std::string old;   // its content
+  std::uint64_t size = 0;            // of the file
+  std::string content;               // of the file, as if its packed part were unpacked
+  std::optional<PackedPart> packed;  // the part
+  std::string base;                  // checksum of the old file; empty: from nothing
+  std::string old;                   // its content, in the same way
+  std::optional<PackedPart> old_packed;
   std::vector<Stretch> stretches;
 };
 
-// Decides whether `old` helps. May run on any thread.
+// Decides whether `old` helps, and whether a look into a packed part does. May run on any thread.
 Result<FilePlan> plan_file(std::string content, std::string base, std::string old);
 
 // Puts objects into blocks in the order in which they are given.
