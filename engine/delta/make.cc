@@ -8,7 +8,7 @@ namespace hc {
 namespace {
 
 constexpr std::size_t kFullOrders = 1 << 20;
-constexpr std::size_t kFullContent = kMostContent;
+constexpr std::size_t kFullContent = 8 << 20;  // a node has 64 MB for all it does
 // A run of equal bytes is worth an order of its own from here on; shorter ones are cheaper as zeros among differences.
 constexpr std::size_t kWorthCopying = 4096;
 
@@ -41,12 +41,33 @@ Result<std::size_t> cost(const FilePlan& plan) {
   return packed.size() + 6 * plan.stretches.size();
 }
 
+// A node holds one unpacked block of the old file: going to another one costs it as much as unpacking 8 MiB, which a
+// short match there is not worth.
+void stay_in_block(std::vector<Stretch>& stretches, const PackedPart& old) {
+  constexpr std::uint64_t kWorthUnpacking = 1024;
+  const auto block = [&](std::uint64_t at) { return at < old.at ? 0 : (at - old.at) / kUnpackedBlock; };
+  std::uint64_t held = 0;
+  std::vector<Stretch> kept;
+  for (const Stretch& one : stretches) {
+    const std::uint64_t last = block(one.from + (one.length == 0 ? 0 : one.length - 1));
+    const bool elsewhere = block(one.from) != held || last != held;
+    if (elsewhere && one.length < kWorthUnpacking && !kept.empty()) {
+      kept.back().extra += one.length + one.extra;
+      continue;
+    }
+    if (one.length > 0) held = last;
+    kept.push_back(one);
+  }
+  stretches = std::move(kept);
+}
+
 // Says how to make the content, and what that costs.
 Result<std::size_t> find_stretches(FilePlan& plan) {
   const std::string without = HC_TRY(pack_fast(plan.content));
   constexpr std::size_t kMostSorted = std::size_t{1} << 30;
   if (!plan.old.empty() && !plan.content.empty() && plan.old.size() < kMostSorted) {
     plan.stretches = HC_TRY(difference(plan.old, plan.content));
+    if (plan.old_packed) stay_in_block(plan.stretches, *plan.old_packed);
     const std::size_t with = HC_TRY(cost(plan));
     if (with < without.size()) return with;
   }

@@ -9,7 +9,7 @@
 namespace hc {
 namespace {
 
-constexpr std::uint64_t kBlock = 8 << 20;
+constexpr std::uint64_t kBlock = kUnpackedBlock;
 constexpr std::string_view kMagic("\x02\x21\x4c\x18", 4);
 constexpr std::size_t kSizeBytes = 4;
 

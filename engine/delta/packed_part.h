@@ -18,6 +18,7 @@
 namespace hc {
 
 inline constexpr std::uint64_t kMostUnpackedPart = 1 << 30;
+inline constexpr std::uint64_t kUnpackedBlock = 8 << 20;  // what is unpacked together
 
 struct PackedPart {
   std::uint8_t level = 0;      // of LZ4's strong compressor, 3 to 12
