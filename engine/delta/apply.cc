@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "engine/delta/wire.h"
 
@@ -19,15 +20,6 @@ Result<FileAttributes> attributes_in(WireReader& in) {
   attributes.mode = HC_TRY(in.number32());
   attributes.xattrs = HC_TRY(in.text());
   return attributes;
-}
-
-Result<PackedPart> packed_part_in(WireReader& in) {
-  PackedPart part;
-  part.level = HC_TRY(in.byte());
-  part.at = HC_TRY(in.number());
-  part.packed = HC_TRY(in.number());
-  part.unpacked = HC_TRY(in.number());
-  return part;
 }
 
 }  // namespace
@@ -71,7 +63,6 @@ Status DeltaApply::feed(std::string_view bytes) {
     HC_TRY(apply_block());
     block_start_ += size;
     ++block_;
-    std::string().swap(pending_);
   }
   return ok;
 }
@@ -110,6 +101,7 @@ Status DeltaApply::carry_out(Cursor& at) {
   if (for_open_file && midway_) return pass_over(at, order);
   midway_ = false;
   if (for_open_file != open_) return contradicts();
+  const Order before = std::exchange(last_, order);
   switch (order) {
     case Order::metadata:
       return put_metadata(at);
@@ -118,7 +110,7 @@ Status DeltaApply::carry_out(Cursor& at) {
     case Order::file:
       return begin_file(at);
     case Order::packed:
-      return begin_packed(at);
+      return before == Order::file ? begin_packed(at) : contradicts();
     case Order::base:
     case Order::unpacked_base:
       return take_base(at, order);
@@ -133,11 +125,26 @@ Status DeltaApply::carry_out(Cursor& at) {
 }
 
 Status DeltaApply::pass_over(Cursor& at, Order order) {
-  if (order == Order::base || order == Order::unpacked_base) HC_TRY(at.orders.checksum());
-  if (order == Order::packed || order == Order::unpacked_base) HC_TRY(packed_part_in(at.orders));
-  if (order != Order::diff && order != Order::data && order != Order::copy)
-    return order <= Order::unpacked_base ? Status(ok) : Status(contradicts());
-  if (order != Order::data) HC_TRY(at.orders.signed_number());
+  switch (order) {
+    case Order::unpacked_base:
+      HC_TRY(at.orders.checksum());
+      HC_TRY(PackedPart::read(at.orders));
+      return ok;
+    case Order::base:
+      HC_TRY(at.orders.checksum());
+      return ok;
+    case Order::packed:
+      HC_TRY(PackedPart::read(at.orders));
+      return ok;
+    case Order::diff:
+    case Order::copy:
+      HC_TRY(at.orders.signed_number());
+      break;
+    case Order::data:
+      break;
+    default:
+      return contradicts();
+  }
   const std::uint64_t length = HC_TRY(at.orders.number());
   if (order == Order::diff) HC_TRY(at.diff.raw(length));
   if (order == Order::data) HC_TRY(at.extra.raw(length));
@@ -169,15 +176,12 @@ Status DeltaApply::begin_file(Cursor& at) {
   repacker_.reset();
   if (!unwanted_) HC_TRY(store_.begin_file(checksum, attributes, left_));
   open_ = true;
-  HC_TRY(write(""));
-  untouched_ = true;
-  return ok;
+  return write("");
 }
 
 Status DeltaApply::begin_packed(Cursor& at) {
-  const PackedPart part = HC_TRY(packed_part_in(at.orders));
+  const PackedPart part = HC_TRY(PackedPart::read(at.orders));
   HC_TRY(part.check(left_));
-  if (!untouched_ || repacker_) return contradicts();
   left_ = part.unpacked_size(left_);
   repacker_ = std::make_unique<Repacker>(part, [this](std::string_view piece) { return put(piece); });
   return ok;
@@ -187,7 +191,7 @@ Status DeltaApply::take_base(Cursor& at, Order order) {
   const std::string checksum = HC_TRY(at.orders.checksum());
   std::unique_ptr<BaseFile> base = HC_TRY(store_.base(checksum));
   if (order == Order::unpacked_base) {
-    const PackedPart part = HC_TRY(packed_part_in(at.orders));
+    const PackedPart part = HC_TRY(PackedPart::read(at.orders));
     base = HC_TRY(unpacked_view(std::move(base), part));
   }
   base_ = std::move(base);
@@ -246,7 +250,6 @@ Status DeltaApply::take_copy(Cursor& at) {
 
 Status DeltaApply::write(std::string_view piece) {
   if (!unwanted_ && !piece.empty()) HC_TRY(repacker_ ? repacker_->write(piece) : put(piece));
-  untouched_ = untouched_ && piece.empty();
   left_ -= piece.size();
   if (left_ > 0) return ok;
   open_ = false;

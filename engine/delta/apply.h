@@ -12,8 +12,8 @@
 namespace hc {
 
 // Takes the data of a delta as they come, in pieces of any size, and puts objects into a store. Holds one block in
-// memory at a time (kMostBlockMemory at the most). Total on any bytes: what is no good delta fails with Code::invalid
-// or, where an object is not what its name says, Code::untrusted.
+// memory at a time (kMostBlockMemory at the most), and beside it what a packed part needs (packed_part.h). Total on any
+// bytes: what is no good delta fails with Code::invalid or, where an object is not what its name says, Code::untrusted.
 class DeltaApply {
  public:
   // `head` outlives it. `dictionary`: dictionary_of().
@@ -59,13 +59,13 @@ class DeltaApply {
   std::uint64_t block_start_ = 0;
   std::string pending_;  // what has come of the block
 
+  Order last_{};                 // what was carried out
   bool midway_ = false;          // the first block may begin with the end of a file that is here
   bool open_ = false;            // a file is being written
   bool unwanted_ = false;        // it is here already
   std::uint64_t left_ = 0;       // bytes of it still to come, as if it were unpacked
   std::uint64_t file_left_ = 0;  // the same, as it is
   std::unique_ptr<Repacker> repacker_;
-  bool untouched_ = false;  // nothing of it has come yet
   std::unique_ptr<BaseFile> base_;
   std::uint64_t base_at_ = 0;
 };

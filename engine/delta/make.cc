@@ -78,29 +78,22 @@ Result<std::size_t> find_stretches(FilePlan& plan) {
   return without.size();
 }
 
-void put_packed_part(WireWriter& out, const PackedPart& part) {
-  out.byte(part.level);
-  out.number(part.at);
-  out.number(part.packed);
-  out.number(part.unpacked);
-}
-
 }  // namespace
 
 Result<FilePlan> plan_file(std::string content, std::string base, std::string old) {
   FilePlan plan;
   plan.size = content.size();
-  plan.packed = find_packed_part(content);
   plan.base = std::move(base);
-  if (plan.packed) {
-    const std::string as_it_is = HC_TRY(pack_fast(content));
+  if (std::optional<UnpackedFile> fresh = look_into(content)) {
     FilePlan within = plan;
-    within.content = HC_TRY(unpacked(content, *plan.packed));
-    within.old_packed = find_packed_part(old);
-    within.old = within.old_packed ? HC_TRY(unpacked(old, *within.old_packed)) : old;
-    const std::size_t unpacked_cost = HC_TRY(find_stretches(within));
-    if (unpacked_cost < as_it_is.size()) return within;
-    plan.packed.reset();
+    within.packed = fresh->part;
+    within.content = std::move(fresh->content);
+    std::optional<UnpackedFile> before = look_into(old);
+    if (before) within.old_packed = before->part;
+    within.old = before ? std::move(before->content) : old;
+    const std::size_t cost_within = HC_TRY(find_stretches(within));
+    const std::string as_it_is = HC_TRY(pack_fast(content));
+    if (cost_within < as_it_is.size()) return within;
   }
   plan.content = std::move(content);
   plan.old = std::move(old);
@@ -142,12 +135,12 @@ Status DeltaMaker::file(const std::string& checksum, const FileAttributes& attri
   out.number(plan.size);
   if (plan.packed) {
     out.byte(static_cast<std::uint8_t>(Order::packed));
-    put_packed_part(out, *plan.packed);
+    plan.packed->write(out);
   }
   if (!plan.base.empty()) {
     out.byte(static_cast<std::uint8_t>(plan.old_packed ? Order::unpacked_base : Order::base));
     out.checksum(plan.base);
-    if (plan.old_packed) put_packed_part(out, *plan.old_packed);
+    if (plan.old_packed) plan.old_packed->write(out);
   }
   orders_ += out.bytes();
   base_at_ = 0;

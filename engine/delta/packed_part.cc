@@ -9,26 +9,13 @@
 namespace hc {
 namespace {
 
-constexpr std::uint64_t kBlock = kUnpackedBlock;
-constexpr std::string_view kMagic("\x02\x21\x4c\x18", 4);
-constexpr std::size_t kSizeBytes = 4;
-
-std::uint32_t little_endian(std::string_view bytes) {
-  std::uint32_t value = 0;
-  for (int i = 3; i >= 0; --i) value = value << 8 | static_cast<unsigned char>(bytes[static_cast<std::size_t>(i)]);
-  return value;
-}
-
-std::string little_endian(std::uint32_t value) {
-  std::string bytes(kSizeBytes, '\0');
-  for (char& byte : bytes) {
-    byte = static_cast<char>(value & 0xff);
-    value >>= 8;
-  }
-  return bytes;
-}
+constexpr std::uint32_t kMagic = 0x184C2102;
+constexpr std::size_t kNumber = 4;  // bytes of it, and of a size
+constexpr int kBlock = static_cast<int>(kUnpackedBlock);
 
 Error no_such_part() { return {Code::invalid, "an old file has no such packed part"}; }
+
+std::uint32_t most_packed() { return static_cast<std::uint32_t>(LZ4_compressBound(kBlock)); }
 
 Result<std::string> packed_block(const std::string& block, int level) {
   std::string packed(static_cast<std::size_t>(LZ4_compressBound(static_cast<int>(block.size()))), '\0');
@@ -46,17 +33,12 @@ class UnpackedView final : public BaseFile {
   // Finds the blocks.
   Status begin() {
     HC_TRY(part_.check(file_->size()));
-    std::string head(kMagic.size(), '\0');
-    HC_TRY(file_->read(part_.at, head.data(), head.size()));
-    if (head != kMagic) return no_such_part();
-    std::uint64_t at = part_.at + kMagic.size();
+    std::uint64_t at = part_.at;
     const std::uint64_t end = part_.at + part_.packed;
-    for (std::uint64_t done = 0; done < part_.unpacked; done += kBlock) {
-      if (end - at < kSizeBytes) return no_such_part();
-      HC_TRY(file_->read(at, head.data(), kSizeBytes));
-      const std::uint32_t size = little_endian(head);
-      at += kSizeBytes;
-      if (size > end - at || size > static_cast<std::uint64_t>(LZ4_compressBound(kBlock))) return no_such_part();
+    if (HC_TRY(number(at, end)) != kMagic) return no_such_part();
+    for (std::uint64_t done = 0; done < part_.unpacked; done += kUnpackedBlock) {
+      const std::uint32_t size = HC_TRY(number(at, end));
+      if (size > end - at || size > most_packed()) return no_such_part();
       blocks_.push_back({at, size});
       at += size;
     }
@@ -77,6 +59,15 @@ class UnpackedView final : public BaseFile {
   }
 
  private:
+  // The one at `at`, which goes behind it.
+  Result<std::uint32_t> number(std::uint64_t& at, std::uint64_t end) {
+    std::string bytes(kNumber, '\0');
+    if (end - at < bytes.size()) return no_such_part();
+    HC_TRY(file_->read(at, bytes.data(), bytes.size()));
+    at += bytes.size();
+    return WireReader(bytes).fixed32();
+  }
+
   Result<std::size_t> read_some(std::uint64_t offset, char* to, std::size_t size) {
     if (offset < part_.at) {
       size = std::min<std::uint64_t>(size, part_.at - offset);
@@ -88,8 +79,8 @@ class UnpackedView final : public BaseFile {
       return size;
     }
     const std::uint64_t inside = offset - part_.at;
-    HC_TRY(hold(inside / kBlock));
-    const std::size_t from = inside % kBlock;
+    HC_TRY(hold(inside / kUnpackedBlock));
+    const std::size_t from = inside % kUnpackedBlock;
     size = std::min(size, held_.size() - from);
     std::memcpy(to, held_.data() + from, size);
     return size;
@@ -99,7 +90,7 @@ class UnpackedView final : public BaseFile {
     if (holds_ == index && !held_.empty()) return ok;
     std::string packed(blocks_[index].size, '\0');
     HC_TRY(file_->read(blocks_[index].at, packed.data(), packed.size()));
-    held_.resize(std::min(kBlock, part_.unpacked - index * kBlock));
+    held_.resize(std::min(kUnpackedBlock, part_.unpacked - index * kUnpackedBlock));
     holds_ = index;
     const int size = LZ4_decompress_safe(packed.data(), held_.data(), static_cast<int>(packed.size()),
                                          static_cast<int>(held_.size()));
@@ -119,70 +110,71 @@ class UnpackedView final : public BaseFile {
   std::size_t holds_ = 0;
 };
 
-class Bytes final : public BaseFile {
- public:
-  explicit Bytes(std::string_view bytes) : bytes_(bytes) {}
-  std::uint64_t size() const override { return bytes_.size(); }
-  Status read(std::uint64_t offset, char* to, std::size_t size) override {
-    if (offset > bytes_.size() || size > bytes_.size() - offset) return no_such_part();
-    std::memcpy(to, bytes_.data() + offset, size);
-    return ok;
-  }
-
- private:
-  const std::string_view bytes_;
-};
-
-// What lies at `at` and has `packed` bytes, if it is LZ4 in its legacy form.
-std::optional<PackedPart> measured(std::string_view file, std::uint64_t at, std::uint64_t packed) {
-  if (at > file.size() || packed > file.size() - at || packed < kMagic.size() + kSizeBytes) return std::nullopt;
-  std::string_view rest = file.substr(at, packed);
-  if (!rest.starts_with(kMagic)) return std::nullopt;
-  rest.remove_prefix(kMagic.size());
-  PackedPart part{0, at, packed, 0};
-  std::string block(kBlock, '\0');
-  while (!rest.empty()) {
+// Unpacks what lies at `at` and has `packed` bytes.
+Result<UnpackedFile> unpack_at(std::string_view file, std::uint64_t at, std::uint64_t packed) {
+  if (at > file.size() || packed > file.size() - at) return no_such_part();
+  WireReader rest(file.substr(at, packed));
+  if (HC_TRY(rest.fixed32()) != kMagic) return no_such_part();
+  UnpackedFile result{{0, at, packed, 0}, std::string(file.substr(0, at))};
+  std::string block(kUnpackedBlock, '\0');
+  while (!rest.at_end()) {
     // Only the last block may be a short one.
-    if (part.unpacked % kBlock != 0 || rest.size() < kSizeBytes) return std::nullopt;
-    const std::uint32_t size = little_endian(rest.substr(0, kSizeBytes));
-    rest.remove_prefix(kSizeBytes);
-    if (size == 0 || size > rest.size()) return std::nullopt;
-    const int got = LZ4_decompress_safe(rest.data(), block.data(), static_cast<int>(size), static_cast<int>(kBlock));
-    if (got <= 0) return std::nullopt;
-    rest.remove_prefix(size);
-    part.unpacked += static_cast<std::uint64_t>(got);
-    if (part.unpacked > kMostUnpackedPart) return std::nullopt;
+    if (result.part.unpacked % kUnpackedBlock != 0) return no_such_part();
+    const std::uint32_t size = HC_TRY(rest.fixed32());
+    if (size > most_packed()) return no_such_part();
+    const std::string_view bytes = HC_TRY(rest.raw(size));
+    const int got = LZ4_decompress_safe(bytes.data(), block.data(), static_cast<int>(size), kBlock);
+    if (got <= 0) return no_such_part();
+    result.content.append(block, 0, static_cast<std::size_t>(got));
+    result.part.unpacked += static_cast<std::uint64_t>(got);
+    if (result.part.unpacked > kMostUnpackedPart) return no_such_part();
   }
-  return part;
+  result.content += file.substr(at + packed);
+  return result;
 }
 
-bool packs_to_the_same(std::string_view file, const PackedPart& part) {
-  const auto whole = unpacked(std::string(file), part);
-  if (!whole) return false;
-  std::uint64_t at = 0;
-  bool same = true;
-  Repacker repacker(part, [&](std::string_view piece) -> Status {
-    same = same && file.substr(std::min<std::uint64_t>(at, file.size())).starts_with(piece);
-    at += piece.size();
-    return same ? Status(ok) : Status(no_such_part());
+bool packs_to(const UnpackedFile& unpacked, std::string_view file) {
+  std::string_view rest = file;
+  Repacker repacker(unpacked.part, [&](std::string_view piece) -> Status {
+    if (!rest.starts_with(piece)) return no_such_part();
+    rest.remove_prefix(piece.size());
+    return ok;
   });
-  return repacker.write(*whole) && same && at == file.size();
+  return repacker.write(unpacked.content) && rest.empty();
 }
 
-// Where a Linux kernel for x86 has what it unpacks itself: the fields setup_sects, version, payload_offset and
-// payload_length of Documentation/arch/x86/boot.rst. The last 4 bytes are the unpacked size.
-std::optional<PackedPart> kernel_part(std::string_view file) {
+// What a Linux kernel for x86 unpacks itself: the fields setup_sects, version, payload_offset and payload_length of
+// Documentation/arch/x86/boot.rst. The last 4 bytes are the unpacked size.
+Result<UnpackedFile> unpack_kernel(std::string_view file) {
   constexpr std::size_t kHeader = 0x250;
-  if (file.size() < kHeader || file.substr(0x202, 4) != "HdrS") return std::nullopt;
-  if (static_cast<unsigned char>(file[0x207]) < 2 || static_cast<unsigned char>(file[0x206]) < 8) return std::nullopt;
+  if (file.size() < kHeader || file.substr(0x202, 4) != "HdrS") return no_such_part();
+  if (static_cast<unsigned char>(file[0x207]) < 2 || static_cast<unsigned char>(file[0x206]) < 8) return no_such_part();
   const auto sectors = static_cast<unsigned char>(file[0x1f1]);
   const std::uint64_t setup = (std::uint64_t{sectors == 0 ? 4U : sectors} + 1) * 512;
-  const std::uint64_t at = setup + little_endian(file.substr(0x248, 4));
-  const std::uint64_t length = little_endian(file.substr(0x24c, 4));
-  return length < kSizeBytes ? std::nullopt : measured(file, at, length - kSizeBytes);
+  WireReader payload(file.substr(0x248, 2 * kNumber));
+  const std::uint64_t at = setup + HC_TRY(payload.fixed32());
+  const std::uint32_t length = HC_TRY(payload.fixed32());
+  if (length < kNumber) return no_such_part();
+  return unpack_at(file, at, length - kNumber);
 }
 
 }  // namespace
+
+Result<PackedPart> PackedPart::read(WireReader& in) {
+  PackedPart part;
+  part.level = HC_TRY(in.byte());
+  part.at = HC_TRY(in.number());
+  part.packed = HC_TRY(in.number());
+  part.unpacked = HC_TRY(in.number());
+  return part;
+}
+
+void PackedPart::write(WireWriter& out) const {
+  out.byte(level);
+  out.number(at);
+  out.number(packed);
+  out.number(unpacked);
+}
 
 Status PackedPart::check(std::uint64_t size) const {
   if (level < 3 || level > 12 || at > size || packed > size - at || unpacked == 0 || unpacked > kMostUnpackedPart)
@@ -201,7 +193,7 @@ Status Repacker::write(std::string_view piece) {
     const bool inside = at_ >= part_.at && at_ < part_.at + part_.unpacked;
     std::uint64_t size = piece.size();
     if (at_ < part_.at) size = std::min(size, part_.at - at_);
-    if (inside) size = std::min({size, part_.at + part_.unpacked - at_, kBlock - block_.size()});
+    if (inside) size = std::min({size, part_.at + part_.unpacked - at_, kUnpackedBlock - block_.size()});
     const std::string_view taken = piece.substr(0, size);
     piece.remove_prefix(size);
     at_ += size;
@@ -209,9 +201,9 @@ Status Repacker::write(std::string_view piece) {
       HC_TRY(sink_(taken));
       continue;
     }
-    if (block_.empty()) block_.reserve(kBlock);
+    if (block_.empty()) block_.reserve(kUnpackedBlock);
     block_ += taken;
-    if (block_.size() == kBlock || at_ == part_.at + part_.unpacked) HC_TRY(pack_block());
+    if (block_.size() == kUnpackedBlock || at_ == part_.at + part_.unpacked) HC_TRY(pack_block());
   }
   return ok;
 }
@@ -219,8 +211,10 @@ Status Repacker::write(std::string_view piece) {
 Status Repacker::pack_block() {
   const std::uint64_t begins = at_ - block_.size();
   const std::string packed = HC_TRY(packed_block(block_, part_.level));
-  if (begins == part_.at) HC_TRY(sink_(kMagic));
-  HC_TRY(sink_(little_endian(static_cast<std::uint32_t>(packed.size()))));
+  WireWriter head;
+  if (begins == part_.at) head.fixed32(kMagic);
+  head.fixed32(static_cast<std::uint32_t>(packed.size()));
+  HC_TRY(sink_(head.bytes()));
   if (at_ == part_.at + part_.unpacked) {
     std::string().swap(block_);
   } else {
@@ -229,22 +223,15 @@ Status Repacker::pack_block() {
   return sink_(packed);
 }
 
-std::optional<PackedPart> find_packed_part(std::string_view file) {
-  std::optional<PackedPart> part = kernel_part(file);
-  if (!part) part = measured(file, 0, file.size());
-  if (!part) return std::nullopt;
+std::optional<UnpackedFile> look_into(std::string_view file) {
+  Result<UnpackedFile> unpacked = unpack_kernel(file);
+  if (!unpacked) unpacked = unpack_at(file, 0, file.size());
+  if (!unpacked) return std::nullopt;
   for (const std::uint8_t level : {9, 12}) {
-    part->level = level;
-    if (packs_to_the_same(file, *part)) return part;
+    unpacked->part.level = level;
+    if (packs_to(*unpacked, file)) return std::move(unpacked).value();
   }
   return std::nullopt;
-}
-
-Result<std::string> unpacked(const std::string& file, const PackedPart& part) {
-  const std::unique_ptr<BaseFile> view = HC_TRY(unpacked_view(std::make_unique<Bytes>(file), part));
-  std::string whole(view->size(), '\0');
-  HC_TRY(view->read(0, whole.data(), whole.size()));
-  return whole;
 }
 
 }  // namespace hc

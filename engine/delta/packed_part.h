@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/base/object_store.h"
+#include "engine/delta/wire.h"
 
 // Files with a part that is packed so that the same bytes come out when it is packed again. Two such parts have little
 // in common, what is in them has much: so a delta speaks of files as if that part were unpacked. LZ4 in its legacy
@@ -26,6 +27,8 @@ struct PackedPart {
   std::uint64_t packed = 0;    // its size there
   std::uint64_t unpacked = 0;  // its size in the file as if it were unpacked
 
+  static Result<PackedPart> read(WireReader& in);
+  void write(WireWriter& out) const;
   // Code::invalid for what no file of `size` bytes can have.
   Status check(std::uint64_t size) const;
   std::uint64_t unpacked_size(std::uint64_t size) const { return size - packed + unpacked; }
@@ -51,10 +54,13 @@ class Repacker {
   std::string block_;
 };
 
-// The packed part of `file`, of a Linux kernel (x86 boot protocol 2.08) or all of it, where packing it again gives the
-// very same bytes; nothing otherwise.
-std::optional<PackedPart> find_packed_part(std::string_view file);
-// REQUIRES: find_packed_part(file) gave `part`.
-Result<std::string> unpacked(const std::string& file, const PackedPart& part);
+// A file as if its packed part were unpacked.
+struct UnpackedFile {
+  PackedPart part;
+  std::string content;
+};
+// Of a Linux kernel (x86 boot protocol 2.08), or of a file that is all one such part; nothing where packing it again
+// does not give the very same bytes.
+std::optional<UnpackedFile> look_into(std::string_view file);
 
 }  // namespace hc

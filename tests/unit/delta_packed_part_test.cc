@@ -44,10 +44,10 @@ TEST_F(DeltaStream, LooksIntoAPackedKernel) {
   for (std::size_t i = 0; i < changed.size(); i += 20'000) ++changed[i];
   changed.insert(100'000, noise(300, 6));
   old_.files[id('1')] = kernel(within);
-  const auto part = find_packed_part(kernel(changed));
-  ASSERT_TRUE(part);
-  EXPECT_EQ(part->at, 5 * 512U + 16);
-  EXPECT_EQ(part->unpacked, changed.size());
+  const auto seen = look_into(kernel(changed));
+  ASSERT_TRUE(seen);
+  EXPECT_EQ(seen->part.at, 5 * 512U + 16);
+  EXPECT_EQ(seen->part.unpacked, changed.size());
   add('a', kernel(changed), '1');
   add('b', kernel(code(10'000)));
   const Made delta = made();
@@ -67,27 +67,27 @@ TEST_F(DeltaStream, LooksIntoAPackedKernel) {
 
 TEST(PackedPart, IsFoundWhereTheSameComesOutOnly) {
   const std::string good = kernel(code(200'000));
-  ASSERT_TRUE(find_packed_part(good));
+  ASSERT_TRUE(look_into(good));
   const std::size_t at = 5 * 512 + 16;
   const std::string all = good.substr(at, good.size() - at - 3000 - 4);
-  ASSERT_TRUE(find_packed_part(all)) << "a file that is nothing else";
-  EXPECT_EQ(find_packed_part(all)->at, 0U);
-  EXPECT_FALSE(find_packed_part(good.substr(0, at + 3000)));
-  EXPECT_FALSE(find_packed_part(all + "x"));
-  EXPECT_FALSE(find_packed_part(""));
-  EXPECT_FALSE(find_packed_part(noise(100'000, 9)));
+  ASSERT_TRUE(look_into(all)) << "a file that is nothing else";
+  EXPECT_EQ(look_into(all)->part.at, 0U);
+  EXPECT_FALSE(look_into(good.substr(0, at + 3000)));
+  EXPECT_FALSE(look_into(all + "x"));
+  EXPECT_FALSE(look_into(""));
+  EXPECT_FALSE(look_into(noise(100'000, 9)));
   std::string other = good;
   other[at] = 'x';
-  EXPECT_FALSE(find_packed_part(other));
+  EXPECT_FALSE(look_into(other));
   // Literals only: what it unpacks to is right, but nobody packs like that.
   const std::string literal = std::string("\x02\x21\x4c\x18\x06\0\0\0\x50", 9) + "aaaaa";
-  EXPECT_FALSE(find_packed_part(literal + std::string("\x02\0\0\0\x10", 5) + "a"));
+  EXPECT_FALSE(look_into(literal + std::string("\x02\0\0\0\x10", 5) + "a"));
 }
 
 TEST(PackedPart, AnOldFileThatIsNotSoIsRefused) {
   Shelf shelf;
   const std::string good = kernel(code(200'000));
-  const PackedPart part = *find_packed_part(good);
+  const PackedPart part = look_into(good)->part;
   const auto view = [&](const std::string& file, PackedPart said) -> Status {
     shelf.files[id('1')] = file;
     std::unique_ptr<BaseFile> base = HC_TRY(shelf.base(id('1')));
@@ -109,36 +109,19 @@ TEST(PackedPart, AnOldFileThatIsNotSoIsRefused) {
 }
 
 // What no maker writes; the store would be given more than was announced, or less.
-TEST_F(DeltaStream, PackedPartsThatCannotBeAreRefused) {
-  const auto run = [&](std::uint64_t size, const PackedPart& part, std::uint64_t before) -> Status {
-    WireWriter orders;
-    orders.number(0);
-    orders.byte(static_cast<std::uint8_t>(Order::file));
-    orders.checksum(id('a'));
-    for (int i = 0; i < 3; ++i) orders.number(0);
-    orders.text("");
-    orders.number(size);
+TEST_F(HostileOrders, PackedPartsThatCannotBeAreRefused) {
+  const auto told = [&](std::uint64_t size, const PackedPart& part, std::uint64_t before) -> Status {
+    WireWriter orders = file(size);
+    const std::string content(100, 'c');
     const auto data = [&](std::uint64_t length) {
       orders.byte(static_cast<std::uint8_t>(Order::data));
       orders.number(length);
     };
     if (before > 0) data(before);
     orders.byte(static_cast<std::uint8_t>(Order::packed));
-    orders.byte(part.level);
-    for (const std::uint64_t number : {part.at, part.packed, part.unpacked}) orders.number(number);
-    const std::string content(100, 'c');
+    part.write(orders);
     data(content.size() - before);
-    Made delta;
-    delta.data = *pack(Codec::zstd, orders.bytes(), "dictionary");
-    DeltaBlock block;
-    block.orders_packed = static_cast<std::uint32_t>(delta.data.size());
-    block.orders_size = static_cast<std::uint32_t>(orders.bytes().size());
-    block.content_packed = block.content_size = static_cast<std::uint32_t>(content.size());
-    delta.data += content;
-    block.check = crc64(delta.data);
-    delta.head.blocks = {block};
-    Shelf shelf;
-    return apply(delta, delta.data, delta.data.size(), shelf);
+    return run(orders, content);
   };
   std::uint64_t size = 0;
   Repacker repacker({9, 0, 0, 100}, [&](std::string_view piece) -> Status {
@@ -146,15 +129,15 @@ TEST_F(DeltaStream, PackedPartsThatCannotBeAreRefused) {
     return ok;
   });
   ASSERT_TRUE(repacker.write(std::string(100, 'c')));
-  EXPECT_TRUE(run(size, {9, 0, size, 100}, 0));
-  EXPECT_FALSE(run(size + 1, {9, 0, size + 1, 100}, 0)) << "it comes out smaller";
-  EXPECT_FALSE(run(size - 1, {9, 0, size - 1, 100}, 0)) << "it comes out larger";
-  EXPECT_FALSE(run(size, {9, 0, size + 1, 100}, 0)) << "larger than the file";
-  EXPECT_FALSE(run(size, {9, ~std::uint64_t{0}, 2, 82}, 0));
-  EXPECT_FALSE(run(size, {2, 0, size, 100}, 0)) << "no such level";
-  EXPECT_FALSE(run(size, {9, 0, size, 0}, 0));
-  EXPECT_FALSE(run(size, {9, 0, size, std::uint64_t{2} << 30}, 0));
-  EXPECT_FALSE(run(size + 10, {9, 10, size, 90}, 10)) << "behind the first content";
+  EXPECT_TRUE(told(size, {9, 0, size, 100}, 0));
+  EXPECT_FALSE(told(size + 1, {9, 0, size + 1, 100}, 0)) << "it comes out smaller";
+  EXPECT_FALSE(told(size - 1, {9, 0, size - 1, 100}, 0)) << "it comes out larger";
+  EXPECT_FALSE(told(size, {9, 0, size + 1, 100}, 0)) << "larger than the file";
+  EXPECT_FALSE(told(size, {9, ~std::uint64_t{0}, 2, 82}, 0));
+  EXPECT_FALSE(told(size, {2, 0, size, 100}, 0)) << "no such level";
+  EXPECT_FALSE(told(size, {9, 0, size, 0}, 0));
+  EXPECT_FALSE(told(size, {9, 0, size, std::uint64_t{2} << 30}, 0));
+  EXPECT_FALSE(told(size + 10, {9, 10, size, 90}, 10)) << "behind the first content";
 }
 
 }  // namespace

@@ -84,41 +84,6 @@ TEST_F(DeltaStream, EveryDamagedByteIsNoticed) {
   EXPECT_FALSE(apply(delta, delta.data + "x", 100, shelf)) << "more than the head says";
 }
 
-// What the checksums of a block cannot know: orders that were made to do harm.
-class HostileOrders : public DeltaStream {
- protected:
-  Status run(const WireWriter& orders, const std::string& content = "", std::uint64_t diff = 0) {
-    WireWriter all;
-    all.number(diff);
-    all.raw(orders.bytes());
-    Made delta;
-    delta.data = *pack(Codec::zstd, all.bytes(), "dictionary");
-    DeltaBlock block;
-    block.orders_packed = static_cast<std::uint32_t>(delta.data.size());
-    block.orders_size = static_cast<std::uint32_t>(all.bytes().size());
-    block.content_packed = block.content_size = static_cast<std::uint32_t>(content.size());
-    delta.data += content;
-    block.check = crc64(delta.data);
-    delta.head.blocks = {block};
-    Shelf shelf = old_;
-    return apply(delta, delta.data, delta.data.size(), shelf);
-  }
-  static WireWriter file(std::uint64_t size) {
-    WireWriter orders;
-    orders.byte(static_cast<std::uint8_t>(Order::file));
-    orders.checksum(id('a'));
-    for (int i = 0; i < 3; ++i) orders.number(0);
-    orders.text("");
-    orders.number(size);
-    return orders;
-  }
-  static void seek(WireWriter& orders, Order order, std::int64_t by, std::uint64_t length) {
-    orders.byte(static_cast<std::uint8_t>(order));
-    orders.signed_number(by);
-    orders.number(length);
-  }
-};
-
 TEST_F(HostileOrders, AreRefused) {
   old_.files[id('1')] = "0123456789";
   const auto with_base = [](std::uint64_t size) {
