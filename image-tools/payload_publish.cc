@@ -105,7 +105,10 @@ Status make_deltas(const Repository& to, const PublishArgs& args, const std::vec
       if (has_delta(args.to, before.commit, commit)) continue;
       HC_TRY(delta({args.to, before.commit.hex(), commit.hex()}, work).in("the delta from " + before.ref));
     }
-    versions.insert(versions.begin(), {version_ref(manifest), commit, manifest});
+    // What has no ref yet is newer than all that have one.
+    const bool known =
+        std::any_of(versions.begin(), versions.end(), [&](const Kept& one) { return one.commit == commit; });
+    if (!known) versions.insert(versions.begin(), {version_ref(manifest), commit, manifest});
   }
   return ok;
 }

@@ -312,6 +312,14 @@ class Publish(Release):
         self.assertEqual([folder.name for folder in deltas.iterdir()], [commits[3]])
         self.assertEqual(len(list((deltas / commits[3]).iterdir())), 4)
 
+    def test_deltas_come_from_the_newest_whatever_is_published_again(self):
+        commits = [self.build(self.camera(version=f"1.{n}.0", zoom=n), n + 1)["commit"] for n in range(4)]
+        publish = "hc-payload publish repo {} --to www --key release.pub --deltas 2"
+        self.run_in(*publish.format("camera/1.0.0 camera/1.1.0 camera/1.2.0").split())
+        self.run_in(*publish.format("camera/1.0.0 camera/1.3.0").split())
+        made = {file.stem for file in (self.dir / "www/honeycomb/deltas" / commits[3]).iterdir()}
+        self.assertEqual(made, set(commits[1:3]))
+
     def test_nothing_lands_that_is_not_signed_or_not_new(self):
         self.build(self.camera(), 2)
         self.run_in("hc-payload", "keygen", "other")
