@@ -31,19 +31,10 @@ std::string listed(const std::vector<std::string>& names) {
   return text;
 }
 
-// Who may sign a statement: as who may sign a payload.
-std::vector<NamedPublicKey> keys_of(const Keyring& keyring) {
-  std::vector<NamedPublicKey> keys;
-  for (const TrustedKey& key : keyring.keys)
-    if (!keyring.revoked.contains(key.raw)) keys.push_back({key.name, {key.raw, key.targets}});
-  return keys;
-}
-
-Status verify_provenance(const VerifyArgs& args, const std::vector<NamedPublicKey>& keys, const Commit& commit,
-                         Report& report) {
+Status verify_provenance(const VerifyArgs& args, const Keyring& keyring, const Commit& commit, Report& report) {
   const std::optional<std::string> text = HC_TRY(read_file_if_exists(provenance_path(args.repo, commit)));
   if (!text) return ok;
-  const std::vector<std::string> names = HC_TRY(check_provenance(*text, commit, keys).in("the provenance"));
+  const std::vector<std::string> names = HC_TRY(check_provenance(*text, commit, keyring).in("the provenance"));
   report.json["provenance_signed_by"] = names;
   report.text += "provenance  signed by " + listed(names) + "\n";
   return ok;
@@ -58,9 +49,8 @@ Result<Verdict> verify_release(const CommitObject& object, const std::vector<Nam
 }
 
 Result<Report> verify(const VerifyArgs& args, const Work& work) {
-  Keyring keyring =
+  const Keyring keyring =
       args.keyring.empty() ? keyring_of(HC_TRY(load_public_keys(args.keys))) : HC_TRY(Keyring::load({args.keyring}));
-  const std::vector<NamedPublicKey> keys = keys_of(keyring);
   const Repository repository = HC_TRY(Repository::open(args.repo));
   const Commit commit = HC_TRY(resolve(repository, args.what));
   const CommitObject object = HC_TRY(repository.commit_object(commit));
@@ -68,8 +58,7 @@ Result<Report> verify(const VerifyArgs& args, const Work& work) {
   TrustFacts facts = willing_node(manifest);
   if (!args.model.empty()) facts.model = args.model;
   facts.thresholds["*"] = args.threshold;
-  const Verdict verdict =
-      HC_TRY(TrustPolicy(std::move(keyring), std::move(facts)).verify(commit, object.bytes, object.detached));
+  const Verdict verdict = HC_TRY(TrustPolicy(keyring, std::move(facts)).verify(commit, object.bytes, object.detached));
   HC_TRY(repository.fsck(commit, work.progress, work.stop));
   Report report;
   report.json = {{"commit", commit.hex()},
@@ -80,7 +69,7 @@ Result<Report> verify(const VerifyArgs& args, const Work& work) {
   report.text = version_ref(manifest) + " (commit " + commit.brief() + ") is good: signed by " +
                 listed(verdict.signers) + ", every object is whole\n";
   for (const std::string& warning : verdict.warnings) report.text += "warning: " + printable(warning) + "\n";
-  HC_TRY(verify_provenance(args, keys, commit, report));
+  HC_TRY(verify_provenance(args, keyring, commit, report));
   return report;
 }
 

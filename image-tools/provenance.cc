@@ -79,18 +79,18 @@ Result<std::string> provenance_text(const Provenance& provenance, const std::vec
   return dump_json(envelope, -1);
 }
 
-Result<std::vector<std::string>> check_provenance(std::string_view text, const Commit& commit,
-                                                  const std::vector<NamedPublicKey>& keys) {
+Result<std::vector<std::string>> check_provenance(std::string_view text, const Commit& commit, const Keyring& keyring) {
   const Json envelope = HC_TRY(parse_json(text, kLimit));
   const std::string payload = HC_TRY(base64_member(envelope, "payload"));
   if (envelope.value("payloadType", Json()) != kPayloadType || !envelope.contains("signatures"))
     return Error(Code::invalid, "this is no signed in-toto statement");
   std::vector<std::string> names;
-  for (const NamedPublicKey& key : keys) {
+  for (const TrustedKey& key : keyring.keys) {
+    if (keyring.revoked.contains(key.raw)) continue;
     bool good = false;
     for (const Json& entry : envelope["signatures"]) {
       const std::string signature = HC_TRY(base64_member(entry, "sig"));
-      good = good || signature_is_good(key.key.raw, pre_authentication(payload), signature);
+      good = good || signature_is_good(key.raw, pre_authentication(payload), signature);
     }
     if (good) names.push_back(key.name);
   }

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "engine/payload/manifest.h"
+#include "engine/payload/trust.h"
 #include "image-tools/git_version.h"
 #include "image-tools/signers.h"
 
@@ -21,10 +22,9 @@ struct Provenance {
 // The envelope, one line of JSON, signed by each of `signers`.
 Result<std::string> provenance_text(const Provenance& provenance, const std::vector<Signer>& signers);
 
-// The names of those of `keys` that signed the envelope `text` about `commit`. Code::untrusted where there is none or
-// it speaks of another commit, Code::invalid where it is malformed.
-Result<std::vector<std::string>> check_provenance(std::string_view text, const Commit& commit,
-                                                  const std::vector<NamedPublicKey>& keys);
+// The names of those keys, trusted and not revoked, that signed the envelope `text` about `commit`. Code::untrusted
+// where there is none or it speaks of another commit, Code::invalid where it is malformed.
+Result<std::vector<std::string>> check_provenance(std::string_view text, const Commit& commit, const Keyring& keyring);
 
 // Where a repository keeps it, so that it is published along: honeycomb/provenance/COMMIT.dsse.json.
 fs::path provenance_path(const fs::path& repo, const Commit& commit);
