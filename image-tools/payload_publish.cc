@@ -103,7 +103,12 @@ Status make_deltas(const Repository& to, const PublishArgs& args, const std::vec
       if (before.manifest.sequence >= manifest.sequence || made == args.deltas) continue;
       ++made;
       if (has_delta(args.to, before.commit, commit)) continue;
-      HC_TRY(delta({args.to, before.commit.hex(), commit.hex()}, work).in("the delta from " + before.ref));
+      auto made_one = delta({args.to, before.commit.hex(), commit.hex()}, work);
+      if (!made_one)
+        return std::move(made_one)
+            .error()
+            .in("the delta from " + before.ref)
+            .with_hint("nodes see what they saw before; publish again, or without --deltas");
     }
     // What has no ref yet is newer than all that have one.
     const bool known =

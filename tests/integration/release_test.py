@@ -320,6 +320,22 @@ class Publish(Release):
         made = {file.stem for file in (self.dir / "www/honeycomb/deltas" / commits[3]).iterdir()}
         self.assertEqual(made, set(commits[1:3]))
 
+    def test_a_delta_that_cannot_be_made_leaves_what_nodes_see(self):
+        for number in range(2):
+            self.build(self.camera(version=f"1.{number}.0", zoom=number), number + 1)
+        publish = "hc-payload publish repo camera/1.{}.0 --to www --key release.pub --deltas 1"
+        self.run_in(*publish.format(0).split())
+        before = self.refs("www"), self.summary("www")
+        line = self.run_in("ostree", "--repo=repo", "ls", "-C", "camera/1.0.0", "/metadata.json").output
+        checksum = line.split()[4]
+        (self.dir / "www/objects" / checksum[:2] / f"{checksum[2:]}.filez").unlink()
+        said = self.json_of(*publish.format(1).split(), status=3)["error"]
+        self.assertIn("the delta from camera/1.0.0: commit", said["text"])
+        self.assertIn("or without --deltas", said["hint"])
+        self.assertEqual((self.refs("www"), self.summary("www")), before)
+        self.run_in(*publish.format(1).split()[:-2])
+        self.assertIn("camera/1.1.0", self.refs("www"))
+
     def test_nothing_lands_that_is_not_signed_or_not_new(self):
         self.build(self.camera(), 2)
         self.run_in("hc-payload", "keygen", "other")
